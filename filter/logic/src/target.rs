@@ -1,0 +1,209 @@
+//! Reads the target of a proxied request: `<host>[:port]/<rest>?<query>`, after the prefix.
+//!
+//! The rest and the query go upstream byte for byte, so nothing here normalises them: what could
+//! reach another place than it names is refused. Empty segments (`//`) are ordinary bytes and pass.
+
+use std::borrow::Cow;
+
+use crate::{percent::decode_fully, query::has_session_key};
+
+/// The port of `https`, which a target need not name.
+pub(crate) const DEFAULT_PORT: u16 = 443;
+/// The longest host name in its text form (RFC 1035 section 2.3.4, without the trailing dot).
+const LONGEST_HOST: usize = 253;
+/// The longest label of a host name (RFC 1035 section 2.3.4).
+const LONGEST_LABEL: usize = 63;
+
+/// Where a proxied request goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target<'a> {
+    /// The host, in lower case and without a trailing dot.
+    pub(crate) host: Cow<'a, str>,
+    /// The port, named or not.
+    pub(crate) port: u16,
+    /// Path and query, the client's own bytes; `/` where the client gave the host alone.
+    pub(crate) path_and_query: &'a [u8],
+}
+
+impl<'a> Target<'a> {
+    /// Reads what follows the prefix.
+    pub(crate) fn parse(rest: &'a [u8], allowed_ports: &[u16]) -> Result<Self, TargetError> {
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        let (authority, path_and_query) = match end.and_then(|end| rest.split_at_checked(end)) {
+            None => (rest, b"/".as_slice()),
+            Some((authority, after)) if after.starts_with(b"/") => (authority, after),
+            // `/proxy/HOST?x=/v1`: whoever splits at the slash reads another host than we do.
+            Some(([], _)) => return Err(TargetError::Missing),
+            Some(_) => return Err(TargetError::HostEnd),
+        };
+        let (host, port) = parse_authority(authority)?;
+        if !allowed_ports.contains(&port) {
+            return Err(TargetError::Port);
+        }
+        check_path_and_query(path_and_query)?;
+        Ok(Self { host, port, path_and_query })
+    }
+
+    /// The value of `:authority` for this target: the port is named where it is not the default.
+    pub(crate) fn authority(&self) -> Cow<'_, str> {
+        if self.port == DEFAULT_PORT {
+            Cow::Borrowed(&self.host)
+        } else {
+            Cow::Owned(format!("{}:{}", self.host, self.port))
+        }
+    }
+}
+
+/// Reads `host[:port]`; the port is that of `https` where none is named.
+fn parse_authority(authority: &[u8]) -> Result<(Cow<'_, str>, u16), TargetError> {
+    if authority.is_empty() {
+        return Err(TargetError::Missing);
+    }
+    if matches!(authority.to_ascii_lowercase().as_slice(), b"http:" | b"https:") {
+        return Err(TargetError::Scheme);
+    }
+    if authority.contains(&b'@') {
+        return Err(TargetError::UserInformation);
+    }
+    if authority.starts_with(b"[") {
+        return Err(TargetError::IpLiteral);
+    }
+    let mut parts = authority.splitn(2, |byte| *byte == b':');
+    let host = parse_host(parts.next().unwrap_or_default())?;
+    let port = parts.next().map_or(Ok(DEFAULT_PORT), parse_port)?;
+    Ok((host, port))
+}
+
+/// Reads a port: decimal digits without leading zeros.
+pub(crate) fn parse_port(digits: &[u8]) -> Result<u16, TargetError> {
+    let plain = !digits.starts_with(b"0") && digits.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|_| plain)
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(TargetError::Port)
+}
+
+/// Reads a host name: letters, digits and hyphens in labels (RFC 1123 section 2.1), returned in
+/// lower case and without a trailing dot.
+///
+/// An IP address is refused in every notation that a resolver takes for one (`127.0.0.1`, `127.1`,
+/// `2130706433`, `0x7f.1`, `0177.0.0.1`): the last label of a name never begins with a digit.
+pub(crate) fn parse_host(host: &[u8]) -> Result<Cow<'_, str>, TargetError> {
+    if host.is_empty() {
+        return Err(TargetError::Missing);
+    }
+    if host.contains(&b'%') {
+        return Err(TargetError::PercentInHost);
+    }
+    if host.contains(&b'\\') {
+        return Err(TargetError::Backslash);
+    }
+    if host.iter().any(|byte| is_control_or_space(*byte)) {
+        return Err(TargetError::Control);
+    }
+    if !host.is_ascii() {
+        return Err(TargetError::NotAscii);
+    }
+    let host = host.strip_suffix(b".").unwrap_or(host);
+    let labels_are_good = host.split(|byte| *byte == b'.').all(is_label);
+    if host.len() > LONGEST_HOST || !labels_are_good {
+        return Err(TargetError::HostName);
+    }
+    let last_label = host.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+    if last_label.first().is_none_or(u8::is_ascii_digit) {
+        return Err(TargetError::IpLiteral);
+    }
+    let host = std::str::from_utf8(host).map_err(|_| TargetError::NotAscii)?;
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Ok(Cow::Owned(host.to_ascii_lowercase()))
+    } else {
+        Ok(Cow::Borrowed(host))
+    }
+}
+
+fn is_label(label: &[u8]) -> bool {
+    (1..=LONGEST_LABEL).contains(&label.len())
+        && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        && !label.starts_with(b"-")
+        && !label.ends_with(b"-")
+}
+
+fn check_path_and_query(path_and_query: &[u8]) -> Result<(), TargetError> {
+    if path_and_query.iter().any(|byte| is_control_or_space(*byte)) {
+        return Err(TargetError::Control);
+    }
+    if path_and_query.contains(&b'#') {
+        return Err(TargetError::Fragment);
+    }
+    let mut parts = path_and_query.splitn(2, |byte| *byte == b'?');
+    let path = parts.next().unwrap_or_default();
+    // In a query a backslash is data: browsers send it there as it is.
+    if path.contains(&b'\\') {
+        return Err(TargetError::Backslash);
+    }
+    if has_dot_segment(path) {
+        return Err(TargetError::DotSegment);
+    }
+    if parts.next().is_some_and(has_session_key) {
+        return Err(TargetError::SessionKey);
+    }
+    Ok(())
+}
+
+const fn is_control_or_space(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7F
+}
+
+/// Whether a segment of the path is `.` or `..` for any server behind the gateway, however it is
+/// encoded and whatever parameters follow it.
+fn has_dot_segment(path: &[u8]) -> bool {
+    if path.iter().all(|byte| byte.is_ascii() && *byte != b'%') {
+        splits_into_dot_segment(path)
+    } else {
+        splits_into_dot_segment(&decode_fully(path))
+    }
+}
+
+fn splits_into_dot_segment(path: &[u8]) -> bool {
+    path.split(|byte| matches!(byte, b'/' | b'\\')).any(|segment| {
+        let name = segment.split(|byte| matches!(byte, b';' | b'?' | b'#' | 0)).next();
+        matches!(name.unwrap_or_default().trim_ascii(), b"." | b"..")
+    })
+}
+
+/// What is wrong with a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("Missing proxy path")]
+    Missing,
+    #[error("The proxy path begins with the host, without a scheme")]
+    Scheme,
+    #[error("A slash must follow the host")]
+    HostEnd,
+    #[error("The host must not hold user information")]
+    UserInformation,
+    #[error("The host must not hold percent signs")]
+    PercentInHost,
+    #[error("The host must be written in ASCII, international names in their xn-- form")]
+    NotAscii,
+    #[error("The host must be a name, not an IP address")]
+    IpLiteral,
+    #[error("The host is not a valid host name")]
+    HostName,
+    #[error("The port is not allowed")]
+    Port,
+    #[error("The target must not hold control characters or spaces")]
+    Control,
+    #[error("The host and the path must not hold backslashes")]
+    Backslash,
+    #[error("The target must not hold a fragment")]
+    Fragment,
+    #[error("The path must not hold dot segments")]
+    DotSegment,
+    #[error("The query must not hold a sid parameter")]
+    SessionKey,
+}
+
+#[cfg(test)]
+mod tests;
