@@ -8,9 +8,11 @@
 //! not agree.
 #![forbid(unsafe_code)]
 
+mod access_token;
 mod introspection;
 mod secret;
 
+pub use access_token::{ACCESS_TOKEN_PREFIX, could_be_access_token};
 pub use introspection::{
     ActiveToken, CONTRACT_VERSION, InactiveReason, Introspection, MalformedIntrospection, Upstream,
 };

@@ -48,6 +48,9 @@ struct TokenServiceConfiguration {
     #[serde(default = "default_timeout_milliseconds")]
     timeout_milliseconds: u64,
     /// How many streams of one worker may wait for an answer: 1 to 65536. One more gets a 503.
+    ///
+    /// It bounds streams, not callouts: the callout of a stream that went away runs on until its
+    /// own timeout and counts no more here. The circuit breaker of Envoy's cluster bounds those.
     #[serde(default = "default_maximum_waiting")]
     maximum_waiting: u32,
 }

@@ -28,6 +28,8 @@ pub enum Counter {
     CacheRefused,
     /// Nothing was found: the token service was asked.
     CacheMiss,
+    /// Nothing was found, and nothing was asked: the token cannot be one of the service's.
+    CacheForeign,
     /// The token service said that the token is good.
     IntrospectionActive,
     /// The token service said that the token is not good.
@@ -42,7 +44,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, in the order of its discriminant.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::RequestApproved,
         Self::RequestInvalid,
         Self::RequestMethodNotAllowed,
@@ -55,6 +57,7 @@ impl Counter {
         Self::CacheHit,
         Self::CacheRefused,
         Self::CacheMiss,
+        Self::CacheForeign,
         Self::IntrospectionActive,
         Self::IntrospectionInactive,
         Self::IntrospectionUnsent,
@@ -82,6 +85,7 @@ impl Counter {
             Self::CacheHit => "ib_gateway.cache.result.hit",
             Self::CacheRefused => "ib_gateway.cache.result.refused",
             Self::CacheMiss => "ib_gateway.cache.result.miss",
+            Self::CacheForeign => "ib_gateway.cache.result.foreign",
             Self::IntrospectionActive => "ib_gateway.introspections.result.active",
             Self::IntrospectionInactive => "ib_gateway.introspections.result.inactive",
             Self::IntrospectionUnsent => "ib_gateway.introspections.result.unsent",

@@ -1,9 +1,10 @@
 //! Where a response points: `Location` and `Content-Location`, as the client must read them.
 //!
 //! A reference to a host of the session comes back under the proxy prefix; any other stays as it is.
-//! Both lose their `sid`. References are resolved as RFC 3986 section 5 says, on bytes, with what
-//! browsers do besides: a backslash is a slash, and `%2e` is a dot. (The `url` crate would do it too;
-//! its tables of international names make up half of a plugin and are of no use here.)
+//! Both lose their `sid`. One that browsers read differently than it is written is not passed on.
+//! References are resolved as RFC 3986 section 5 says, on bytes, with what browsers do besides: a
+//! backslash is a slash, and `%2e` is a dot. (The `url` crate would do it too; its tables of
+//! international names make up half of a plugin and are of no use here.)
 
 use crate::{
     policy::Policy,
@@ -23,11 +24,14 @@ pub(crate) struct Base<'a> {
 
 impl Base<'_> {
     /// The reference for the client.
-    pub(crate) fn for_client(&self, reference: &[u8]) -> Vec<u8> {
+    pub(crate) fn for_client(&self, reference: &[u8]) -> Result<Vec<u8>, Ambiguous> {
         let reference = trim(reference);
+        if reference.iter().any(u8::is_ascii_control) {
+            return Err(Ambiguous);
+        }
         let (rest, fragment) = split_before(reference, b'#');
         let (hierarchy, query) = split_before(rest, b'?');
-        let mut written = match self.resolve(hierarchy) {
+        let mut written = match self.resolve(hierarchy)? {
             Some(resolved) => self.under_prefix(&resolved),
             None => hierarchy.to_vec(),
         };
@@ -43,7 +47,7 @@ impl Base<'_> {
             written.extend(query);
         }
         written.extend(fragment);
-        written
+        Ok(written)
     }
 
     fn under_prefix(&self, resolved: &Resolved) -> Vec<u8> {
@@ -56,21 +60,21 @@ impl Base<'_> {
     }
 
     /// The place that a reference names, if it is on a host of the session.
-    fn resolve(&self, hierarchy: &[u8]) -> Option<Resolved> {
+    fn resolve(&self, hierarchy: &[u8]) -> Result<Option<Resolved>, Ambiguous> {
         let (scheme, rest) = split_scheme(hierarchy);
         let scheme_port = match scheme {
             None => DEFAULT_PORT,
             Some(scheme) if scheme.eq_ignore_ascii_case(b"https") => DEFAULT_PORT,
             Some(scheme) if scheme.eq_ignore_ascii_case(b"http") => 80,
-            Some(_) => return None,
+            Some(_) => return Ok(None),
         };
         let rest: Vec<u8> =
             rest.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect();
         if let Some(named) = rest.strip_prefix(b"//") {
-            return self.resolve_authority(named, scheme_port);
+            return Ok(self.resolve_authority(named, scheme_port));
         }
         if scheme.is_some() {
-            return None;
+            return Err(Ambiguous);
         }
         let base_path = split_before(self.target.path_and_query, b'?').0;
         let path = match rest.as_slice() {
@@ -82,7 +86,7 @@ impl Base<'_> {
             }
         };
         let host = self.target.host.clone().into_owned();
-        Some(Resolved { host, port: self.target.port, path })
+        Ok(Some(Resolved { host, port: self.target.port, path }))
     }
 
     fn resolve_authority(&self, named: &[u8], scheme_port: u16) -> Option<Resolved> {
@@ -104,6 +108,11 @@ impl Base<'_> {
         is_ours.then(|| Resolved { host: host.into_owned(), port, path })
     }
 }
+
+/// Browsers read the reference differently than it is written: they remove tabs and line ends
+/// anywhere in it, and `https:/x` is a path to them or a host, by the page that they come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
 
 /// A place on a host of the session.
 struct Resolved {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     Flow, Gateway, HeaderMap, Stream,
-    host::mock::{MockHost, active_answer, policy_with},
+    host::mock::{MockHost, active_answer, get_request, policy_with, token_named},
     percent::decode_fully,
 };
 
@@ -110,8 +110,9 @@ fn request() -> impl Strategy<Value = HeaderMap> {
         1 => select(vec!["TRACE", "CONNECT", "get", ""]),
     ];
     let authorization = prop_oneof![
-        18 => Just(b"Bearer token".to_vec()),
-        1 => Just(b"bearer unknown".to_vec()),
+        18 => Just(format!("Bearer {}", token_named("token")).into_bytes()),
+        1 => Just(format!("bearer {}", token_named("unknown")).into_bytes()),
+        1 => Just(b"Bearer foreign".to_vec()),
         1 => vec(any::<u8>(), 0..20),
     ];
     (method, path(), authorization, vec(header(), 0..3)).prop_map(
@@ -136,7 +137,7 @@ fn gateway() -> Rc<Gateway> {
     let policy = policy_with(json!({"prefixes": ["/proxy/", "/dev/proxy/"]}));
     let gateway = Rc::new(Gateway::new(policy));
     let first = "/proxy/company.intelligencebank.com/";
-    let host = MockHost::with_request(crate::host::mock::get_request(first, "token"));
+    let host = MockHost::with_request(get_request(first, "token"));
     let mut stream = Stream::new(Rc::clone(&gateway));
     assert_eq!(stream.on_request_headers(&host), Flow::Pause);
     host.answer(&mut stream, "200", answer);
@@ -177,7 +178,7 @@ fn check_upstream_request(sent: &HeaderMap, received: &[u8]) {
         let name = segment.split(|byte| *byte == b';' || *byte == 0).next().unwrap();
         assert!(name != b"." && name != b"..", "{path:?}");
     }
-    for pair in decode_fully(query).split(|byte| b"&;".contains(byte)) {
+    for pair in decode_fully(query).split(|byte| b"&;?".contains(byte)) {
         let key = pair.split(|byte| b"=[".contains(byte)).next().unwrap();
         // A decoded separator may make a key of what was a value: only raw keys are judged.
         if !query.contains(&b'%') {
@@ -225,7 +226,7 @@ proptest! {
     ) {
         thread_local!(static GATEWAY: Rc<Gateway> = gateway());
         let path = "/proxy/company.intelligencebank.com/a/b?c";
-        let host = MockHost::with_request(crate::host::mock::get_request(path, "token"));
+        let host = MockHost::with_request(get_request(path, "token"));
         let mut stream = Stream::new(GATEWAY.with(Rc::clone));
         prop_assert_eq!(stream.on_request_headers(&host), Flow::Continue);
         host.response.replace(vec![

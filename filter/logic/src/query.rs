@@ -1,16 +1,18 @@
-//! Query strings: finding a `sid` key in every form that an upstream could read as one.
+//! Query strings: finding a `sid` key in the spellings that PHP and lenient readers take for one.
 //!
 //! IntelligenceBank takes the session id from `?sid=` too, so a client that could send this key
-//! could choose its own session, and an upstream's redirect could show ours.
+//! could choose its own session, and an upstream's redirect could show ours. A separator that is
+//! itself encoded (`a=%26sid=1`) is data and ends no pair.
 
 use crate::percent::decode_fully;
 
-/// Whether the query has a key that an upstream could read as `sid`.
+/// Whether the query has a key that stands for `sid`.
 ///
-/// Keys are split at `&` and `;`, decoded, and compared as a PHP server would name them: leading
-/// space and whatever follows a `[` or a NUL do not count, nor does case.
+/// Pairs are split at `&`, `;` and `?`. Their keys are decoded and compared as a PHP server would
+/// name them: space around the key and whatever follows a `[` or a NUL do not count. Nor does case,
+/// though PHP tells it apart.
 pub(crate) fn has_session_key(query: &[u8]) -> bool {
-    query.split(|byte| matches!(byte, b'&' | b';')).any(is_session_pair)
+    query.split(|byte| matches!(byte, b'&' | b';' | b'?')).any(is_session_pair)
 }
 
 /// The query without the pairs whose key [`has_session_key`] finds, every other byte as it was;
@@ -94,6 +96,9 @@ mod tests {
             "a&&sid=1",
             "%u0073id=1",
             "sid%3D1",
+            "y?sid=1",
+            "a=b?sid=1",
+            "a=b?%73id[]=1",
         ] {
             assert!(has_session_key(query.as_bytes()), "{query}");
         }
@@ -129,6 +134,7 @@ mod tests {
         assert_eq!(without("sid=1"), None);
         assert_eq!(without("a=%2f&sid=1&&b"), Some("a=%2f&&b".to_owned()));
         assert_eq!(without("a=b;sid=1&c"), Some("c".to_owned()));
+        assert_eq!(without("a=b?sid=1&c"), Some("c".to_owned()));
         assert_eq!(without("a=b"), Some("a=b".to_owned()));
     }
 }

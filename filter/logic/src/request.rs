@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use ib_contract::could_be_access_token;
+
 use crate::{
     AnswerSize, Counter, Flow, HeaderMap, Host, HostError, Stream, Timestamp, bearer,
     cache::Decision,
@@ -29,6 +31,10 @@ impl Stream {
         };
         let now = host.now();
         let Some(decision) = gateway.look_up(request.token, now) else {
+            if !could_be_access_token(request.token) {
+                host.count(Counter::CacheForeign);
+                return self.refuse(host, &Refusal::InvalidToken);
+            }
             host.count(Counter::CacheMiss);
             return self.ask(host, &request, &headers);
         };

@@ -5,13 +5,16 @@
 //! `x-content-type-options`, `content-security-policy` in).
 
 use crate::{
-    Flow, Host, Stream,
-    location::Base,
+    Flow, HeaderMap, Host, Stream,
+    location::{Ambiguous, Base},
     policy::{Location, Policy},
     refusal::Refusal,
     stream::{Approved, State},
     target::Target,
 };
+
+const LOCATION: &str = "location";
+const CONTENT_LOCATION: &str = "content-location";
 
 impl Stream {
     /// The response's headers are here: the upstream's, or those of an answer by the proxy itself.
@@ -28,9 +31,14 @@ impl Stream {
         let Ok(mut headers) = host.response_headers() else {
             return self.refuse(host, &Refusal::Unavailable);
         };
+        let doubled = doubled_references(&headers);
         let mut is_changed = false;
         headers.retain_mut(|(name, value)| {
-            let edit = edit(name, value, approved, &self.gateway.policy);
+            let edit = if doubled.contains(&name.as_str()) {
+                Edit::Drop
+            } else {
+                edit(name, value, approved, &self.gateway.policy)
+            };
             is_changed |= !matches!(edit, Edit::Keep);
             match edit {
                 Edit::Keep => true,
@@ -73,7 +81,7 @@ enum Edit {
 fn edit(name: &str, value: &[u8], approved: &Approved, policy: &Policy) -> Edit {
     let edit = match name {
         _ if name.starts_with(':') => return Edit::Keep,
-        "location" | "content-location" => rewrite_reference(value, approved, policy),
+        LOCATION | CONTENT_LOCATION => rewrite_reference(value, approved, policy),
         "cache-control" => make_private(value).map_or(Edit::Keep, Edit::Replace),
         // Directives for shared caches alone (RFC 9213 and its forerunner), which must not keep
         // what belongs to one user.
@@ -85,7 +93,16 @@ fn edit(name: &str, value: &[u8], approved: &Approved, policy: &Policy) -> Edit 
         Edit::Replace(new) => new.as_slice(),
         Edit::Keep | Edit::Drop => value,
     };
-    if approved.session.shows_in(shown) { Edit::Drop } else { edit }
+    let shows = |text| approved.session.shows_in(text);
+    if shows(shown) || shows(name.as_bytes()) { Edit::Drop } else { edit }
+}
+
+/// The references that the response gives more than once: which one a client follows is its choice.
+fn doubled_references(headers: &HeaderMap) -> Vec<&'static str> {
+    let is_doubled = |reference: &&str| {
+        headers.iter().filter(|(name, _)| name.as_str() == *reference).nth(1).is_some()
+    };
+    [LOCATION, CONTENT_LOCATION].into_iter().filter(is_doubled).collect()
 }
 
 fn rewrite_reference(value: &[u8], approved: &Approved, policy: &Policy) -> Edit {
@@ -96,26 +113,33 @@ fn rewrite_reference(value: &[u8], approved: &Approved, policy: &Policy) -> Edit
         return Edit::Drop;
     };
     let base = Base { prefix, target: &target, session: &approved.session, policy };
-    let rewritten = base.for_client(value);
-    if rewritten == value { Edit::Keep } else { Edit::Replace(rewritten) }
+    match base.for_client(value) {
+        Err(Ambiguous) => Edit::Drop,
+        Ok(rewritten) if rewritten == value => Edit::Keep,
+        Ok(rewritten) => Edit::Replace(rewritten),
+    }
 }
 
-/// `cache-control` for answers that belong to one user: `public` becomes `private`, and `s-maxage`,
-/// which is for shared caches, goes. `None` where nothing changes.
+/// `cache-control` for answers that belong to one user. Whatever lets a shared cache keep the answer
+/// to a request with credentials (RFC 9111 section 3.5), or keep all of it but some headers
+/// (`private="x"`), makes way for `private` or stands beside it. `None` where nothing changes.
 fn make_private(value: &[u8]) -> Option<Vec<u8>> {
     let directives = split_directives(value);
     let name = |directive: &[u8]| {
         let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default();
         name.trim_ascii().to_ascii_lowercase()
     };
-    let is_shared =
-        |directive: &&[u8]| matches!(name(directive).as_slice(), b"public" | b"s-maxage");
+    let is_shared = |directive: &&[u8]| match name(directive).as_slice() {
+        b"public" | b"s-maxage" | b"must-revalidate" | b"proxy-revalidate" => true,
+        b"private" => directive.contains(&b'='),
+        _ => false,
+    };
     if !directives.iter().any(is_shared) {
         return None;
     }
     let mut kept: Vec<&[u8]> = vec![b"private"];
     let others = directives.into_iter().filter(|directive| {
-        !is_shared(directive) && !directive.is_empty() && name(directive) != b"private"
+        !matches!(name(directive).as_slice(), b"" | b"public" | b"s-maxage" | b"private")
     });
     kept.extend(others);
     Some(kept.join(b", ".as_slice()))

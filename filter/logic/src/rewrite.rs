@@ -5,10 +5,12 @@ use crate::{HeaderMap, HeaderReferences, session::Session, target::Target};
 /// Headers of the client that never go upstream.
 ///
 /// Credentials for the gateway, what speaks for the connection to the gateway, claims about the
-/// client's address, and names that some servers read a path from. `referer` too: it may hold the
-/// address of a page with a code in it. `origin` stays: it holds no secret.
-const NEVER_UPSTREAM: [&str; 17] = [
+/// client's address, and names that some servers read a path or a method from: an override would
+/// undo what was decided on both. `referer` too: it may hold the address of a page with a code in it.
+/// `origin` stays: it holds no secret.
+const NEVER_UPSTREAM: [&str; 24] = [
     "authorization",
+    "cf-connecting-ip",
     "connection",
     "cookie",
     "forwarded",
@@ -22,7 +24,13 @@ const NEVER_UPSTREAM: [&str; 17] = [
     "sid",
     "trailer",
     "transfer-encoding",
+    "true-client-ip",
     "upgrade",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
     "x-real-ip",
     "x-rewrite-url",
 ];

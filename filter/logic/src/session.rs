@@ -82,6 +82,8 @@ impl Grant {
 pub(crate) struct Session {
     hosts: Vec<String>,
     headers: Vec<(String, Secret)>,
+    /// What no answer may show.
+    hidden: Vec<Secret>,
     ends_at: Timestamp,
     refresh_limit_exceeded: bool,
 }
@@ -100,6 +102,7 @@ impl Session {
         }
         Ok(Self {
             hosts: upstream.hosts,
+            hidden: upstream.headers.values().flat_map(hidden_parts).collect(),
             headers: upstream.headers.into_iter().collect(),
             ends_at: now.plus_seconds(upstream.expires_in),
             refresh_limit_exceeded: upstream.refresh_limit_exceeded,
@@ -132,32 +135,39 @@ impl Session {
         self.refresh_limit_exceeded
     }
 
-    /// Whether a text shows one of the injected values, plain or percent-encoded; of a value such as
-    /// `bearer <token>`, also the token alone.
+    /// Whether a text shows one of the injected values, plain or percent-encoded and in any case: who
+    /// changes the case may change it back. Of a value such as `bearer <token>`, also the token alone.
     pub(crate) fn shows_in(&self, text: &[u8]) -> bool {
         self.shows_plainly_in(text)
             || (text.contains(&b'%') && self.shows_plainly_in(&decode_fully(text)))
     }
 
     fn shows_plainly_in(&self, text: &[u8]) -> bool {
-        let shows = |secret: &[u8]| {
-            if secret.len() < SHORTEST_SEARCHED {
-                text == secret
+        self.hidden.iter().map(|hidden| hidden.expose().as_bytes()).any(|hidden| {
+            if hidden.len() < SHORTEST_SEARCHED {
+                text.eq_ignore_ascii_case(hidden)
             } else {
-                text.windows(secret.len()).any(|part| part == secret)
+                text.windows(hidden.len()).any(|part| part.eq_ignore_ascii_case(hidden))
             }
-        };
-        self.headers().any(|(_, value)| {
-            shows(value) || value.rsplit(|byte| *byte == b' ').next().is_some_and(shows)
         })
     }
 
     fn size(&self) -> usize {
         let hosts = self.hosts.iter().map(String::len);
         let headers = self.headers().map(|(name, value)| name.len().saturating_add(value.len()));
+        let hidden = self.hidden.iter().map(|hidden| hidden.expose().len());
         // Every string has a header of its own, and the allocator adds to each.
-        hosts.chain(headers).fold(128, |sum, length| sum.saturating_add(length).saturating_add(64))
+        hosts
+            .chain(headers)
+            .chain(hidden)
+            .fold(128, |sum, length| sum.saturating_add(length).saturating_add(64))
     }
+}
+
+/// An injected value, and what follows its last space if it has one: a token after its scheme.
+fn hidden_parts(value: &Secret) -> impl Iterator<Item = Secret> {
+    let token = value.expose().rsplit_once(' ').map(|(_, token)| Secret::new(token));
+    [Some(value.clone()), token].into_iter().flatten()
 }
 
 fn is_alike(one: &str, other: &str) -> bool {

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use ib_contract::ACCESS_TOKEN_PREFIX;
 use serde_json::{Value, json};
 
 use crate::{
@@ -48,14 +49,19 @@ pub(crate) fn map(pairs: &[(&str, &[u8])]) -> HeaderMap {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect()
 }
 
-/// A GET request for a path with a token.
-pub(crate) fn get_request(path: &str, token: &str) -> HeaderMap {
+/// An access token that could be one of the service's, told from others by `name`.
+pub(crate) fn token_named(name: &str) -> String {
+    format!("{ACCESS_TOKEN_PREFIX}{name:-<43}")
+}
+
+/// A GET request for a path with the token of a name.
+pub(crate) fn get_request(path: &str, name: &str) -> HeaderMap {
     map(&[
         (":method", b"GET"),
         (":scheme", b"http"),
         (":authority", b"gateway.example"),
         (":path", path.as_bytes()),
-        ("authorization", format!("Bearer {token}").as_bytes()),
+        ("authorization", format!("Bearer {}", token_named(name)).as_bytes()),
     ])
 }
 

@@ -14,10 +14,10 @@ use crate::{
 /// The reference as the client gets it, for a request to
 /// `/dev/proxy/company.intelligencebank.com/d/e?q`.
 fn for_client(reference: &str) -> String {
-    String::from_utf8(for_client_bytes(reference.as_bytes())).unwrap()
+    String::from_utf8(for_client_bytes(reference.as_bytes()).unwrap()).unwrap()
 }
 
-fn for_client_bytes(reference: &[u8]) -> Vec<u8> {
+fn for_client_bytes(reference: &[u8]) -> Option<Vec<u8>> {
     let policy = policy_with(json!({"allowed_ports": [443, 8443]}));
     let mut answer = active_answer("live-session-id");
     // A host of the session that the allow-list does not have.
@@ -29,7 +29,7 @@ fn for_client_bytes(reference: &[u8]) -> Vec<u8> {
     let session = grant.session_for("company.intelligencebank.com").unwrap();
     let target = Target::parse(b"company.intelligencebank.com/d/e?q", &[443]).unwrap();
     let base = Base { prefix: "/dev/proxy/", target: &target, session, policy: &policy };
-    base.for_client(reference)
+    base.for_client(reference).ok()
 }
 
 #[test]
@@ -95,7 +95,6 @@ fn a_redirect_to_any_other_place_goes_through_as_it_is() {
         "//other.example",
         "/\\other.example",
         "mailto:a@b.example",
-        "https:/company",
         "https://",
         "https://127.0.0.1/",
         "https://[::1]/",
@@ -103,6 +102,26 @@ fn a_redirect_to_any_other_place_goes_through_as_it_is() {
     ] {
         assert_eq!(for_client(reference), reference);
     }
+}
+
+#[test]
+fn a_redirect_that_browsers_read_differently_than_it_is_written_is_dropped() {
+    for reference in [
+        "https:/authorize",
+        "https:authorize",
+        "HTTPS:\\authorize",
+        "http:x",
+        "http:",
+        "https:?x",
+        "https:/\t/company.intelligencebank.com/",
+        "ht\ntps:/authorize",
+        "/a\r/b",
+        "/a?b\tc",
+        "/a#b\x7f",
+    ] {
+        assert_eq!(for_client_bytes(reference.as_bytes()), None, "{reference:?}");
+    }
+    assert_eq!(for_client("\t/a\n"), "/dev/proxy/company.intelligencebank.com/a");
 }
 
 #[test]
@@ -122,7 +141,7 @@ fn a_redirect_loses_its_session_id_wherever_it_goes() {
 fn bytes_that_are_not_text_are_kept_and_crash_nothing() {
     assert_eq!(
         for_client_bytes(b"/caf\xe9"),
-        b"/dev/proxy/company.intelligencebank.com/caf\xe9".to_vec()
+        Some(b"/dev/proxy/company.intelligencebank.com/caf\xe9".to_vec())
     );
-    assert_eq!(for_client_bytes(b"//\xff/"), b"//\xff/".to_vec());
+    assert_eq!(for_client_bytes(b"//\xff/"), Some(b"//\xff/".to_vec()));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     AnswerSize, Counter, Flow, Gateway, HeaderMap, Stream,
-    host::mock::{MockHost, active_answer, get_request, map, policy_with},
+    host::mock::{MockHost, active_answer, get_request, map, policy_with, token_named},
 };
 
 const PATH: &str = "/proxy/company.intelligencebank.com/api/3.0.0/x?y";
@@ -316,9 +316,27 @@ fn a_token_in_the_query_is_no_token() {
 }
 
 #[test]
-fn a_token_longer_than_any_of_ours_is_refused_without_a_callout() {
-    let (status, body) = refused(get_request(PATH, &"a".repeat(5000)));
-    assert_eq!((status, &body["error"]), (401, &json!("invalid_token")));
+fn a_token_that_cannot_be_ours_costs_no_callout_no_waiting_place_and_no_memory() {
+    let gateway = gateway_with(json!({"token_service": {
+        "cluster": "token_service", "authority": "t.example", "maximum_waiting": 1,
+    }}));
+    let (_host, _waiting) = begin(&gateway, get_request(PATH, "token"), Flow::Pause);
+    let long = "a".repeat(5000);
+    let refresh_token = token_named("x").replace("_at_", "_rt_");
+    for token in ["token", "a.b.c", "a+b/c==", &refresh_token, &long] {
+        for _ in 0..2 {
+            let mut request = get_request(PATH, "token");
+            request[4].1 = format!("Bearer {token}").into_bytes();
+            let (host, _stream) = begin(&gateway, request, Flow::Pause);
+            assert!(host.callouts.borrow().is_empty(), "{token}");
+            assert_eq!(host.status(), Some(401), "{token}");
+            assert_eq!(host.reply_body()["error"], "invalid_token");
+            assert_eq!(host.count_of(Counter::RequestInvalidToken), 1);
+            assert_eq!(host.count_of(Counter::CacheForeign), usize::from(token != long));
+            assert_eq!(host.count_of(Counter::CacheMiss), 0);
+            assert_eq!(host.count_of(Counter::CacheRefused), 0);
+        }
+    }
 }
 
 #[test]

@@ -66,6 +66,23 @@ fn a_redirect_comes_back_under_the_prefix_and_the_rest_stays() {
 }
 
 #[test]
+fn a_redirect_that_two_readers_could_take_for_two_places_is_dropped() {
+    for value in ["https:/x", "https:x", "http:x", "/a\tb", "https:\r\n//company.example/"] {
+        assert!(one("location", value).is_empty(), "{value:?}");
+        assert!(one("content-location", value).is_empty(), "{value:?}");
+    }
+    let host = answered(&[
+        (":status", b"302"),
+        ("location", b"/a"),
+        ("content-location", b"/c"),
+        ("location", b"/b"),
+    ]);
+    let expected =
+        map(&[(":status", b"302"), ("content-location", b"/proxy/company.intelligencebank.com/c")]);
+    assert_eq!(*host.response.borrow(), expected);
+}
+
+#[test]
 fn no_header_shows_the_session_id_to_the_client() {
     let encoded = SID.replacen('0', "%30", 1);
     for name in
@@ -77,6 +94,7 @@ fn no_header_shows_the_session_id_to_the_client() {
         }
     }
     assert!(one("location", &format!("/a#sid={SID}")).is_empty());
+    assert!(one(&format!("x-{SID}"), "1").is_empty(), "a name shows as much as a value");
     assert!(one("cache-control", &format!("public, x={SID}")).is_empty());
 }
 
@@ -92,6 +110,13 @@ fn an_answer_for_one_user_is_not_for_shared_caches() {
         ("no-store", "no-store"),
         ("max-age=60", "max-age=60"),
         ("x-public=1", "x-public=1"),
+        ("must-revalidate", "private, must-revalidate"),
+        ("max-age=60, Must-Revalidate", "private, max-age=60, Must-Revalidate"),
+        ("proxy-revalidate", "private, proxy-revalidate"),
+        ("private=\"x-a, x-b\", max-age=60", "private, max-age=60"),
+        ("Private = \"x-a\"", "private"),
+        ("private, must-revalidate", "private, must-revalidate"),
+        ("private", "private"),
     ] {
         assert_eq!(one("cache-control", value), [expected], "{value}");
     }

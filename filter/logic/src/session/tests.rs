@@ -129,6 +129,9 @@ fn a_session_id_is_recognised_in_what_an_upstream_says() {
         "%30123456789abcdef0123456789abcdef".to_owned(),
         "x=%2530123456789abcdef0123456789abcdef".to_owned(),
         "token se.cr-et~token;".to_owned(),
+        format!("x={}", sid.to_uppercase()),
+        format!("%30{}", sid.to_uppercase().trim_start_matches('0')),
+        "bearer SE.cr-ET~token".to_owned(),
         "se%2Ecr-et~token".to_owned(),
     ] {
         assert!(session.shows_in(text.as_bytes()), "{text}");
