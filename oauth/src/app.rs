@@ -1,0 +1,43 @@
+//! Everything that a request may need, put together once.
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Clock, grants::Grants, logins::Logins, metrics::Metrics, records::Records,
+    settings::Settings, upstreams::LoginUpstream,
+};
+
+/// The service without its listeners.
+pub(crate) struct App {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) records: Arc<Records>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) logins: Logins,
+    pub(crate) grants: Grants,
+}
+
+impl App {
+    pub(crate) fn new(
+        settings: Arc<Settings>,
+        records: Arc<Records>,
+        upstream: Arc<dyn LoginUpstream>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let metrics = Arc::clone(records.metrics());
+        let logins = Logins::new(
+            Arc::clone(&records),
+            upstream,
+            Arc::clone(&clock),
+            Arc::clone(&settings),
+            Arc::clone(&metrics),
+        );
+        let grants = Grants::new(
+            Arc::clone(&records),
+            Arc::clone(&clock),
+            Arc::clone(&settings),
+            Arc::clone(&metrics),
+        );
+        Self { settings, clock, records, metrics, logins, grants }
+    }
+}

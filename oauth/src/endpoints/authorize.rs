@@ -1,0 +1,191 @@
+//! `/authorize` (RFC 6749 section 3.1) in its two faces: a page for people, and JSON for clients that
+//! show the login themselves.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, Uri, header},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::json;
+
+use super::{cookie, parameters, parameters::Parameters, reply};
+use crate::{
+    app::App,
+    error::Error,
+    hosts::platform_host,
+    logins::{Begun, Poll},
+    tokens::{BrowserSecret, PollToken},
+};
+
+mod page;
+mod request;
+
+/// The field of the page's form that holds the client's request, byte for byte.
+const INNER: &str = "authorization_request";
+
+pub(super) use page::{script, stylesheet};
+use request::Refused;
+
+/// The page that asks for the platform, or at once a login as JSON.
+pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+    let parameters = match Parameters::of_query(uri.query()) {
+        Ok(parameters) => parameters,
+        Err(error) if reply::wants_json(&headers) => return reply::authorize_error(error),
+        Err(error) => return page::error(&app.settings, &error),
+    };
+    if reply::wants_json(&headers) {
+        return json_face(&app, &parameters, &parameters).await;
+    }
+    match request::read(&app.settings, &parameters) {
+        Ok((request, client)) => {
+            let query = uri.query().unwrap_or_default();
+            let entered = parameters.text("platform_url").ok().flatten();
+            page::form(&app.settings, client, &request, query, entered, None)
+        }
+        Err(refused) => page_refused(&app, refused),
+    }
+}
+
+/// What the pages send: the platform that was entered, or the question whether the login is done.
+/// A client may also send its authorization request here (RFC 6749 section 3.1).
+pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+    let wants_json = reply::wants_json(request.headers());
+    let form = match parameters::plain_form(request, app.settings.server.maximum_body_bytes).await {
+        Ok(form) => form,
+        Err(error) if wants_json => return reply::authorize_error(error),
+        Err(error) => return page::error(&app.settings, &error),
+    };
+    let asked = Parameters::parse(form.parameters.bytes(INNER).unwrap_or(&form.body));
+    if wants_json {
+        return json_face(&app, &asked, &form.parameters).await;
+    }
+    if let Some(token) = form.parameters.bytes("poll_token") {
+        return go_on(&app, &form.headers, token).await;
+    }
+    begin(&app, &form, &asked).await
+}
+
+/// The JSON face: `{"loginUrl","token"}`, and 400 for whatever the caller got wrong.
+async fn json_face(app: &App, asked: &Parameters, entered: &Parameters) -> Response {
+    match json_login(app, asked, entered).await {
+        Ok(begun) => reply::json(&json!({
+            "loginUrl": begun.login_url.expose(),
+            "token": begun.poll_token.expose(),
+        })),
+        Err(error) => reply::authorize_error(error),
+    }
+}
+
+async fn json_login(app: &App, asked: &Parameters, entered: &Parameters) -> Result<Begun, Error> {
+    let (request, _) = request::read(&app.settings, asked).map_err(Refused::error)?;
+    let platform = entered.required("platform_url")?;
+    let host = platform_host(platform, &app.settings.intelligencebank.platform_hosts)
+        .map_err(|problem| Error::InvalidRequest(problem.to_string().into()))?;
+    app.logins.begin(request, host, None).await
+}
+
+/// Begins a login from the page and shows where to go through it.
+async fn begin(app: &App, form: &parameters::Form, asked: &Parameters) -> Response {
+    let settings = &app.settings;
+    let (request, client) = match request::read(settings, asked) {
+        Ok(read) => read,
+        Err(refused) => return page_refused(app, refused),
+    };
+    let inner = form.parameters.bytes(INNER);
+    let query = String::from_utf8_lossy(inner.unwrap_or(&form.body)).into_owned();
+    let entered = match form.parameters.text("platform_url") {
+        // The client's own request: the person has not been asked yet.
+        Ok(None) if inner.is_none() => {
+            return page::form(settings, client, &request, &query, None, None);
+        }
+        Ok(entered) => entered.unwrap_or_default(),
+        Err(error) => return page::error(settings, &error),
+    };
+    let again = |problem: &str| {
+        page::form(settings, client, &request, &query, Some(entered), Some(problem))
+    };
+    let host = match platform_host(entered, &settings.intelligencebank.platform_hosts) {
+        Ok(host) => host,
+        Err(problem) => return again(&problem.to_string()),
+    };
+    // A browser keeps its secret over several logins, so that two tabs do not disturb each other.
+    let browser = match cookie::browser(settings, &form.headers) {
+        Some(browser) => browser,
+        None => match BrowserSecret::generate() {
+            Ok(browser) => browser,
+            Err(cause) => return page::error(settings, &cause.into()),
+        },
+    };
+    let begun = match app.logins.begin(request.clone(), host.clone(), Some(&browser)).await {
+        Ok(begun) => begun,
+        Err(error @ Error::Platform(_)) => return again(error.description()),
+        Err(error) => return page::error(settings, &error),
+    };
+    let waiting = page::Waiting {
+        client,
+        request: &request,
+        platform_host: &host,
+        login_url: begun.login_url.expose(),
+        poll_token: &begun.poll_token,
+        not_yet: false,
+    };
+    let mut response = page::waiting(settings, &waiting);
+    if let Some(cookie) = cookie::set(settings, &browser) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The Continue button: to the client when the login is done, else the same page again.
+async fn go_on(app: &App, headers: &HeaderMap, token: &[u8]) -> Response {
+    let settings = &app.settings;
+    let token = std::str::from_utf8(token).ok().and_then(PollToken::parse);
+    let Some(token) = token else { return page::error(settings, &Error::ExpiredToken) };
+    let browser = cookie::browser(settings, headers);
+    match app.logins.poll(&token, browser.as_ref()).await {
+        Ok(Poll::Complete(url)) => reply::see_other(url.expose()),
+        Ok(Poll::Pending(login)) => match settings.clients.get(&login.request.client_id) {
+            Some(client) => page::waiting(
+                settings,
+                &page::Waiting {
+                    client,
+                    request: &login.request,
+                    platform_host: &login.platform_host,
+                    login_url: login.login_url.expose(),
+                    poll_token: &token,
+                    not_yet: true,
+                },
+            ),
+            None => page::error(settings, &Error::ExpiredToken),
+        },
+        Ok(Poll::Failed(error, request)) => {
+            redirect_error(app, &request.way_back, &Error::AccessDenied(denied(&error)))
+        }
+        Err(error) => page::error(settings, &error),
+    }
+}
+
+/// Why nobody logged in, for the client.
+fn denied(error: &Error) -> &'static str {
+    match error {
+        Error::ExpiredToken => "The login expired before anyone logged in",
+        Error::AccessDenied(description) => description,
+        _ => "The login failed",
+    }
+}
+
+fn page_refused(app: &App, refused: Refused) -> Response {
+    match refused {
+        Refused::Here(error) => page::error(&app.settings, &error),
+        Refused::AtTheClient(way_back, error) => redirect_error(app, &way_back, &error),
+    }
+}
+
+/// Tells the client what went wrong, with state and issuer (RFC 6749 section 4.1.2.1, RFC 9207).
+fn redirect_error(app: &App, way_back: &crate::authorization::WayBack, error: &Error) -> Response {
+    let parameters = [("error", error.code()), ("error_description", error.description())];
+    let url = way_back.url(&app.settings.issuer.url, &parameters);
+    reply::see_other(&url).into_response()
+}

@@ -1,0 +1,169 @@
+//! The pages for people. Everything that a client or a person chose is escaped by the templates;
+//! styles and the script are files, so that the policy allows nothing inline.
+
+use std::net::IpAddr;
+
+use askama::Template;
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse as _, Response},
+};
+
+use crate::{
+    authorization::AuthorizationRequest,
+    clients::Client,
+    error::{Error, Fault},
+    settings::Settings,
+    tokens::PollToken,
+};
+
+const STYLESHEET: &str = include_str!("../../pages/login.css");
+const SCRIPT: &str = include_str!("../../pages/login.js");
+
+/// There is no `form-action`: browsers apply it to the redirects behind a form too, and the Continue
+/// button leads to the client, and from there to wherever the client goes on to.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+#[derive(Template)]
+#[template(path = "form.html")]
+struct FormPage<'p> {
+    stage: &'p str,
+    client: &'p str,
+    destination: &'p str,
+    request: &'p str,
+    entered: &'p str,
+    problem: Option<&'p str>,
+}
+
+#[derive(Template)]
+#[template(path = "waiting.html")]
+struct WaitingPage<'p> {
+    stage: &'p str,
+    client: &'p str,
+    destination: &'p str,
+    platform_host: &'p str,
+    login_url: &'p str,
+    poll_token: &'p str,
+    deadline_seconds: u64,
+    not_yet: bool,
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage<'p> {
+    stage: &'p str,
+    code: &'p str,
+    description: &'p str,
+}
+
+/// What the waiting page shows.
+pub(super) struct Waiting<'p> {
+    pub(super) client: &'p Client,
+    pub(super) request: &'p AuthorizationRequest,
+    pub(super) platform_host: &'p str,
+    pub(super) login_url: &'p str,
+    pub(super) poll_token: &'p PollToken,
+    /// The person pressed Continue before the login was done.
+    pub(super) not_yet: bool,
+}
+
+/// The page that asks for the platform. `query` is the client's request, byte for byte; `entered`
+/// stands in the field, `problem` beside it.
+pub(super) fn form(
+    settings: &Settings,
+    client: &Client,
+    request: &AuthorizationRequest,
+    query: &str,
+    entered: Option<&str>,
+    problem: Option<&str>,
+) -> Response {
+    let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let page = FormPage {
+        stage: &settings.issuer.path,
+        client: &client.name,
+        destination: &destination(request),
+        request: query,
+        entered: entered.unwrap_or_default(),
+        problem,
+    };
+    render(status, &page)
+}
+
+/// The page to wait on while the person logs in elsewhere.
+pub(super) fn waiting(settings: &Settings, waiting: &Waiting<'_>) -> Response {
+    let page = WaitingPage {
+        stage: &settings.issuer.path,
+        client: &waiting.client.name,
+        destination: &destination(waiting.request),
+        platform_host: waiting.platform_host,
+        login_url: waiting.login_url,
+        poll_token: waiting.poll_token.expose(),
+        deadline_seconds: settings.intelligencebank.login_deadline_seconds,
+        not_yet: waiting.not_yet,
+    };
+    render(StatusCode::OK, &page)
+}
+
+/// A page that says what went wrong. It leads nowhere.
+pub(super) fn error(settings: &Settings, error: &Error) -> Response {
+    let status = match error {
+        Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => match error.fault() {
+            Fault::Client => StatusCode::BAD_REQUEST,
+            Fault::Upstream => StatusCode::BAD_GATEWAY,
+            Fault::Service => StatusCode::SERVICE_UNAVAILABLE,
+        },
+    };
+    let page = ErrorPage {
+        stage: &settings.issuer.path,
+        code: error.code(),
+        description: error.description(),
+    };
+    render(status, &page)
+}
+
+/// Where the person will be sent afterwards: a host, or an application on the person's own device.
+fn destination(request: &AuthorizationRequest) -> String {
+    match request.way_back.host() {
+        Some(host) if is_loopback(&host) => format!("an application on this device ({host})"),
+        Some(host) => host,
+        None => "the application on this device".to_owned(),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn render(status: StatusCode, page: &impl Template) -> Response {
+    let Ok(html) = page.render() else { return Error::Internal.into_response() };
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, Html(html)).into_response()
+}
+
+/// `GET /assets/login.css`.
+pub(in crate::endpoints) async fn stylesheet() -> Response {
+    asset("text/css; charset=utf-8", STYLESHEET)
+}
+
+/// `GET /assets/login.js`.
+pub(in crate::endpoints) async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+fn asset(media_type: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, text).into_response()
+}

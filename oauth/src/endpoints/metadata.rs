@@ -1,0 +1,60 @@
+//! What the service says about itself: the authorization server (RFC 8414) and the resource that the
+//! gateway protects (RFC 9728). Only what exists is named.
+
+use std::sync::Arc;
+
+use axum::{extract::State, http::Uri, response::Response};
+use serde_json::json;
+
+use super::reply;
+use crate::{app::App, error::Error, settings::Settings};
+
+const RESOURCE_PREFIX: &str = "/.well-known/oauth-protected-resource";
+
+/// Where the metadata of the gateway's own resource is.
+pub(super) fn resource_metadata_url(settings: &Settings) -> String {
+    format!("{}{RESOURCE_PREFIX}{}", settings.issuer.origin, settings.resources.path())
+}
+
+pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Response {
+    let settings = &app.settings;
+    let issuer = &settings.issuer.url;
+    reply::cacheable_json(&json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/authorize"),
+        "token_endpoint": format!("{issuer}/token"),
+        "introspection_endpoint": format!("{issuer}/introspect"),
+        "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "scopes_supported": settings.clients.scopes(),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "protected_resources": [settings.resources.default],
+    }))
+}
+
+/// `resource` is the URL from which the metadata's own was made (RFC 9728 section 3.3). There is
+/// metadata for the issuer itself, for the proxy, and for everything below it.
+pub(super) async fn protected_resource(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+) -> Result<Response, Error> {
+    let settings = &app.settings;
+    let path = uri.path().strip_prefix(RESOURCE_PREFIX).unwrap_or_default();
+    let resource = format!("{}{path}", settings.issuer.origin);
+    // Others than ours, such as the ones of `additional_resources`, describe themselves.
+    if settings.resources.audience(&resource) != Some(settings.resources.default.as_str()) {
+        return Err(Error::NotFound);
+    }
+    Ok(reply::cacheable_json(&json!({
+        "resource": resource,
+        "authorization_servers": [settings.issuer.url],
+        "scopes_supported": settings.clients.scopes(),
+        "bearer_methods_supported": ["header"],
+        "resource_name": "IntelligenceBank through ib-gateway",
+    })))
+}

@@ -1,0 +1,98 @@
+//! The HTTP face: which path leads where. The handlers are thin: they read parameters, ask the
+//! domain, and write the answer.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    http::header,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{app::App, error::Error};
+
+mod authenticate;
+mod authorize;
+mod cookie;
+mod health;
+mod introspect;
+mod metadata;
+mod observe;
+mod parameters;
+mod poll;
+mod reply;
+mod token;
+mod userinfo;
+
+/// What clients and browsers see. With a stage, every path begins with it, but for the well-known
+/// ones, into which it is inserted (RFC 8414 section 3.1, RFC 9728 section 3.1).
+pub(crate) fn public(app: &Arc<App>) -> Router {
+    let stage = &app.settings.issuer.path;
+    let at = |path: &str| format!("{stage}{path}");
+    // HEAD would begin a login or mint a code as GET does, and nobody would see the answer.
+    let only = |allow: &'static str| move || async move { not_allowed(allow) };
+    let mut router = Router::new()
+        .route(
+            &at("/authorize"),
+            get(authorize::get)
+                .post(authorize::post)
+                .head(only("GET,POST"))
+                .fallback(only("GET,POST")),
+        )
+        .route(&at("/authorize/poll"), get(poll::poll).head(only("GET")).fallback(only("GET")))
+        .route(&at("/token"), post(token::token))
+        .route(&at("/introspect"), post(introspect::for_clients))
+        .route(&at("/userinfo"), get(userinfo::userinfo))
+        .route(&at("/healthz"), get(health::healthz))
+        .route(&at("/assets/login.css"), get(authorize::stylesheet))
+        .route(&at("/assets/login.js"), get(authorize::script))
+        .route(
+            &format!("/.well-known/oauth-authorization-server{stage}"),
+            get(metadata::authorization_server),
+        )
+        .route("/.well-known/oauth-protected-resource", get(metadata::protected_resource))
+        .route("/.well-known/oauth-protected-resource/{*path}", get(metadata::protected_resource));
+    if !stage.is_empty() {
+        // Where clients of the old bridge look.
+        router = router.route(
+            &at("/.well-known/oauth-authorization-server"),
+            get(metadata::authorization_server),
+        );
+    }
+    finish(router, app)
+}
+
+/// What the gateway and the operators see.
+pub(crate) fn internal(app: &Arc<App>) -> Router {
+    let router = Router::new()
+        .route(ib_contract::INTROSPECT_PATH, post(introspect::for_gateway))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics));
+    finish(router, app)
+}
+
+/// What all requests share: JSON for unknown paths and methods, a time limit, no panic that ends a
+/// connection, one log line and its metrics.
+fn finish(router: Router<Arc<App>>, app: &Arc<App>) -> Router {
+    router
+        .fallback(|| async { Error::NotFound })
+        .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
+        .layer(middleware::from_fn_with_state(Arc::clone(app), observe::limit_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), observe::observe))
+        .with_state(Arc::clone(app))
+}
+
+/// 405 with the methods that are there.
+fn not_allowed(allow: &'static str) -> impl IntoResponse {
+    ([(header::ALLOW, allow)], Error::MethodNotAllowed)
+}
+
+/// The panic itself has been logged by its place, in `telemetry`.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Error::Internal.into_response()
+}

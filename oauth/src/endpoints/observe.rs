@@ -1,0 +1,79 @@
+//! What surrounds every request: a time limit, one log line, and metrics. The line has the route's
+//! template, never the path, the query, a header field or the body.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, Method},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use tracing::Instrument as _;
+
+use crate::{app::App, error::Error};
+
+/// Longest request id that is carried into the log.
+const LONGEST_REQUEST_ID: usize = 64;
+
+/// Ends a request that takes too long, a slow body included.
+pub(super) async fn limit_time(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let limit = app.settings.server.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Error::Timeout.into_response(),
+    }
+}
+
+/// Logs and counts a request.
+pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let stage = &app.settings.issuer.path;
+    let endpoint = request.extensions().get::<MatchedPath>().map_or_else(
+        || "unmatched".to_owned(),
+        |path| path.as_str().strip_prefix(stage.as_str()).unwrap_or(path.as_str()).to_owned(),
+    );
+    let method = method_name(request.method());
+    let request_id = request_id(request.headers()).unwrap_or_default().to_owned();
+    let span = tracing::info_span!("request", request_id, endpoint);
+    let begun = app.clock.monotonic();
+    let response = next.run(request).instrument(span.clone()).await;
+    let duration = app.clock.monotonic().saturating_sub(begun);
+    let status = response.status().as_u16();
+    app.metrics.request(&endpoint, status, duration);
+    let milliseconds = duration.as_secs_f64() * 1_000.0;
+    span.in_scope(|| match endpoint.as_str() {
+        "/healthz" | "/readyz" | "/metrics" => {
+            tracing::debug!(method, status, milliseconds, "request");
+        }
+        _ => tracing::info!(method, status, milliseconds, "request"),
+    });
+    response
+}
+
+/// A method is whatever a client writes: only known ones are repeated.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// The id that Envoy gave the request, if it can stand in a log.
+fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get("x-request-id")?.to_str().ok()?;
+    let sane = (1..=LONGEST_REQUEST_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        // A token pasted into the header is not carried on.
+        && !id.starts_with("ibg_");
+    sane.then_some(id)
+}

@@ -1,0 +1,30 @@
+//! `GET /authorize/poll?token=`: is the login done?
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use serde_json::json;
+
+use super::{cookie, parameters::Parameters, reply};
+use crate::{app::App, error::Error, logins::Poll, tokens::PollToken};
+
+/// 404 `authorization_pending` while the login runs; 200 with `redirect_url` when it is done, again
+/// for the lifetime of the code, since an answer may get lost; 400 when it ended without a code.
+pub(super) async fn poll(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, Error> {
+    let parameters = Parameters::of_query(uri.query())?;
+    let token = PollToken::parse(parameters.required("token")?).ok_or(Error::ExpiredToken)?;
+    let browser = cookie::browser(&app.settings, &headers);
+    match app.logins.poll(&token, browser.as_ref()).await? {
+        Poll::Pending(_) => Err(Error::AuthorizationPending),
+        Poll::Complete(url) => Ok(reply::json(&json!({ "redirect_url": url.expose() }))),
+        Poll::Failed(error, _) => Err(error),
+    }
+}

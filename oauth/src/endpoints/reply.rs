@@ -1,0 +1,151 @@
+//! How answers look over HTTP: the one place where an error becomes a status, headers and a body.
+
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::{Error, Fault};
+
+/// Seconds after which a caller may try again when the service is out of order.
+const RETRY_AFTER: &str = "2";
+
+/// The challenge for clients (RFC 7617 section 2, which requires the realm).
+const BASIC: &str = r#"Basic realm="ib-gateway", charset="UTF-8""#;
+
+fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::InvalidRequest(_)
+        | Error::InvalidGrant(_)
+        | Error::UnsupportedGrantType
+        | Error::UnsupportedResponseType
+        | Error::InvalidScope
+        | Error::InvalidTarget
+        | Error::AccessDenied(_)
+        | Error::ExpiredToken => StatusCode::BAD_REQUEST,
+        Error::InvalidClient(_)
+        | Error::InvalidGatewayCredential
+        | Error::MissingToken
+        | Error::InvalidToken(_) => StatusCode::UNAUTHORIZED,
+        Error::InsufficientScope(_) => StatusCode::FORBIDDEN,
+        Error::AuthorizationPending | Error::NotFound => StatusCode::NOT_FOUND,
+        Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Platform(_) => StatusCode::BAD_GATEWAY,
+        Error::Timeout | Error::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = status(&self);
+        let body = json!({ "error": self.code(), "error_description": self.description() });
+        let mut response = (status, no_store(Json(body))).into_response();
+        let headers = response.headers_mut();
+        match self {
+            Self::InvalidClient(_) => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
+            }
+            Self::InvalidGatewayCredential => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// The JSON face of `/authorize`: every error that is not this service's own is 400.
+pub(super) fn authorize_error(error: Error) -> Response {
+    let own = error.fault() == Fault::Service;
+    let mut response = error.into_response();
+    if !own {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        // A challenge belongs to a 401, and nobody authenticates here.
+        response.headers_mut().remove(header::WWW_AUTHENTICATE);
+    }
+    response
+}
+
+/// An error of a protected resource: with a challenge that leads to the resource's metadata
+/// (RFC 6750 section 3, RFC 9728 section 5.1).
+pub(super) fn resource_error(error: Error, metadata_url: &str) -> Response {
+    let details = match &error {
+        // Without a token there is no error code in the challenge (RFC 6750 section 3.1).
+        Error::MissingToken => Some(String::new()),
+        Error::InvalidToken(description) => {
+            Some(format!("error=\"invalid_token\", error_description=\"{description}\", "))
+        }
+        Error::InsufficientScope(scope) => {
+            Some(format!("error=\"insufficient_scope\", scope=\"{scope}\", "))
+        }
+        Error::InvalidRequest(_) => Some("error=\"invalid_request\", ".to_owned()),
+        _ => None,
+    };
+    let mut response = error.into_response();
+    let challenge = details.and_then(|details| {
+        let text = format!("Bearer {details}resource_metadata=\"{metadata_url}\"");
+        HeaderValue::from_str(&text).ok()
+    });
+    if let Some(challenge) = challenge {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// JSON that no cache may keep (RFC 6749 section 5.1).
+pub(super) fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_value(value) {
+        Ok(value) => no_store(Json(value)).into_response(),
+        Err(_) => Error::Internal.into_response(),
+    }
+}
+
+/// JSON that anyone may keep for some minutes.
+pub(super) fn cacheable_json(value: &impl Serialize) -> Response {
+    let mut response = json(value);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    headers.remove(header::PRAGMA);
+    response
+}
+
+/// Sends the browser elsewhere, by GET whatever it sent (RFC 9700 section 4.12).
+pub(super) fn see_other(url: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(url) else { return Error::Internal.into_response() };
+    let headers = [
+        (header::LOCATION, location),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (StatusCode::SEE_OTHER, headers, no_store(())).into_response()
+}
+
+fn no_store(body: impl IntoResponse) -> impl IntoResponse {
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::PRAGMA, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, body)
+}
+
+/// Whether a request asks for JSON rather than a page.
+pub(super) fn wants_json(headers: &HeaderMap) -> bool {
+    let accepted = |wanted: &str| {
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|range| range.split(';').next())
+            .any(|range| range.trim().eq_ignore_ascii_case(wanted))
+    };
+    accepted("application/json") && !accepted("text/html")
+}

@@ -1,0 +1,98 @@
+//! `GET /userinfo`: who logged in.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::Response,
+};
+use ib_contract::InactiveReason;
+use serde::Serialize;
+
+use super::{authenticate, metadata, parameters::Parameters, reply};
+use crate::{
+    app::App,
+    error::Error,
+    grants::{GoodToken, Looked, SESSION_EXPIRED},
+};
+
+/// The scope that this resource needs.
+const SCOPE: &str = "profile";
+
+#[derive(Serialize)]
+struct UserInfo {
+    sub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// Seconds since the Unix epoch: when IntelligenceBank last told us, at the login.
+    updated_at: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ib_client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ib_api_url: Option<String>,
+    ib_user_uuid: String,
+}
+
+pub(super) async fn userinfo(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    match look_up(&app, &headers, &uri).await {
+        Ok(good) => reply::json(&describe(good)),
+        Err(error) => {
+            let url = metadata::resource_metadata_url(&app.settings);
+            reply::resource_error(error, &url)
+        }
+    }
+}
+
+async fn look_up(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<GoodToken, Error> {
+    // A token in a query ends up in logs (RFC 9700 section 4.3.2).
+    if !Parameters::of_query(uri.query())?.texts("access_token")?.is_empty() {
+        return Err(Error::invalid_request("An access token in the query is not accepted"));
+    }
+    let good = match app.grants.look_up(authenticate::bearer(headers)?).await? {
+        Looked::Good(good) => *good,
+        Looked::Refused(InactiveReason::SessionExpired) => {
+            return Err(Error::InvalidToken(SESSION_EXPIRED));
+        }
+        Looked::Refused(_) => return Err(Error::InvalidToken("Invalid or expired access token")),
+    };
+    // A token for another resource, presented here by that resource, opens nothing.
+    if good.token.audience != app.settings.resources.default {
+        return Err(Error::InvalidToken("The access token is for another resource"));
+    }
+    if !good.token.scope.split(' ').any(|scope| scope == SCOPE) {
+        return Err(Error::InsufficientScope(SCOPE));
+    }
+    Ok(good)
+}
+
+fn describe(good: GoodToken) -> UserInfo {
+    let GoodToken { token, session } = good;
+    let person = session.person;
+    let names: Vec<_> = [&person.given_name, &person.family_name]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    UserInfo {
+        sub: token.sub,
+        name: (!names.is_empty()).then(|| names.join(" ")),
+        given_name: person.given_name,
+        family_name: person.family_name,
+        email: person.email,
+        updated_at: session.created_at,
+        ib_client_id: session.ib_client_id,
+        ib_api_url: session.api_host.map(|host| format!("https://{host}")),
+        ib_user_uuid: person.uuid,
+    }
+}

@@ -1,0 +1,113 @@
+//! What the store knows of grants and their tokens. Tokens are known by their hash alone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    authorization::AuthorizationRequest, records::Record, sessions::Session,
+    settings::TokenSettings, store::Table,
+};
+
+/// An authorization code, before and after its use.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum CodeRecord {
+    /// It can be exchanged.
+    Active(Box<ActiveCode>),
+    /// It has been. What it issued ends when it is presented again.
+    Spent {
+        /// The grant that it issued.
+        grant: String,
+    },
+}
+
+/// What a code stands for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ActiveCode {
+    pub(super) request: AuthorizationRequest,
+    pub(super) session: Session,
+}
+
+impl CodeRecord {
+    pub(crate) fn active(request: AuthorizationRequest, session: Session) -> Self {
+        Self::Active(Box::new(ActiveCode { request, session }))
+    }
+}
+
+impl Record for CodeRecord {
+    const TABLE: Table = Table::Code;
+}
+
+/// A grant. Its session has the same id.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Grant {
+    pub(super) client_id: String,
+    pub(super) scope: String,
+    pub(super) audience: String,
+    pub(super) sub: String,
+    /// Seconds since the Unix epoch. No rotation moves it.
+    pub(super) refresh_until: u64,
+}
+
+impl Record for Grant {
+    const TABLE: Table = Table::Grant;
+}
+
+/// An access token. It is good while it has not expired and its grant stands.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AccessRecord {
+    /// The id of its grant and session.
+    pub(crate) grant: String,
+    pub(crate) client_id: String,
+    pub(crate) scope: String,
+    pub(crate) audience: String,
+    pub(crate) sub: String,
+    /// Seconds since the Unix epoch.
+    pub(crate) issued_at: u64,
+    /// Seconds since the Unix epoch.
+    pub(crate) expires_at: u64,
+}
+
+impl AccessRecord {
+    pub(super) fn new(
+        id: &str,
+        grant: &Grant,
+        scope: String,
+        now: u64,
+        lifetimes: TokenSettings,
+    ) -> Self {
+        Self {
+            grant: id.to_owned(),
+            client_id: grant.client_id.clone(),
+            scope,
+            audience: grant.audience.clone(),
+            sub: grant.sub.clone(),
+            issued_at: now,
+            expires_at: now.saturating_add(lifetimes.access_token_seconds),
+        }
+    }
+}
+
+impl Record for AccessRecord {
+    const TABLE: Table = Table::AccessToken;
+}
+
+/// A refresh token.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RefreshRecord {
+    pub(super) grant: String,
+    pub(super) state: RefreshState,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum RefreshState {
+    Live,
+    Spent {
+        /// Seconds since the Unix epoch.
+        at: u64,
+        /// What it was traded for, sealed under the token itself.
+        successor: String,
+    },
+}
+
+impl Record for RefreshRecord {
+    const TABLE: Table = Table::RefreshToken;
+}

@@ -1,0 +1,196 @@
+//! What Prometheus can scrape. The recorder belongs to one service, so that tests do not share it.
+
+use std::time::Duration;
+
+use ib_contract::InactiveReason;
+use metrics::{Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString, Unit};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+const INTROSPECTIONS: &str = "oauth_introspections_total";
+const REQUESTS: &str = "oauth_requests_total";
+const DURATIONS: &str = "oauth_request_duration_seconds";
+const LOGINS: &str = "oauth_logins_total";
+const ISSUED: &str = "oauth_tokens_issued_total";
+const REPLAYS: &str = "oauth_replays_total";
+const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
+/// Upper bounds of the histogram's buckets, in seconds.
+const BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+const METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// Who asked for an introspection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Caller {
+    Gateway,
+    Client,
+}
+
+/// How an introspection ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum IntrospectionResult {
+    Active,
+    Inactive(InactiveReason),
+    /// The caller did not prove who it is.
+    Unauthorized,
+    /// The request was malformed, or the service failed.
+    Error,
+}
+
+impl IntrospectionResult {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive(InactiveReason::InvalidToken) => "invalid_token",
+            Self::Inactive(InactiveReason::SessionExpired) => "session_expired",
+            Self::Inactive(InactiveReason::RefreshLimitExceeded) => "refresh_limit_exceeded",
+            Self::Unauthorized => "unauthorized",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What happened to a login.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum LoginEvent {
+    Begun,
+    Completed,
+    Failed,
+}
+
+/// What was presented a second time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Replayed {
+    Code,
+    RefreshToken,
+}
+
+/// The counters and histograms.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    #[cfg(test)]
+    upkeeps: std::sync::atomic::AtomicU64,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        // The list is not empty, which is the one thing that can be wrong with it.
+        let builder = PrometheusBuilder::new();
+        let recorder = match builder.set_buckets(&BUCKETS) {
+            Ok(builder) => builder.build_recorder(),
+            Err(_) => PrometheusBuilder::new().build_recorder(),
+        };
+        let handle = recorder.handle();
+        let metrics = Self {
+            recorder,
+            handle,
+            #[cfg(test)]
+            upkeeps: std::sync::atomic::AtomicU64::new(0),
+        };
+        metrics.describe();
+        metrics
+    }
+
+    /// The text that a scrape gets.
+    pub(crate) fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Puts what was measured into its buckets. Until then every single value is kept, so this must
+    /// happen every now and then, whether or not anybody scrapes.
+    pub(crate) fn upkeep(&self) {
+        self.handle.run_upkeep();
+        #[cfg(test)]
+        self.upkeeps.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// How often [`Metrics::upkeep`] was called: the recorder does not show what it keeps.
+    #[cfg(test)]
+    pub(crate) fn upkeeps(&self) -> u64 {
+        self.upkeeps.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    pub(crate) fn introspection(&self, caller: Caller, result: IntrospectionResult) {
+        let caller = match caller {
+            Caller::Gateway => "gateway",
+            Caller::Client => "client",
+        };
+        self.count(INTROSPECTIONS, &[("caller", caller), ("result", result.label())], 1);
+    }
+
+    /// One request: `endpoint` is a route's template, never a path that a client chose.
+    pub(crate) fn request(&self, endpoint: &str, status: u16, duration: Duration) {
+        let status = status.to_string();
+        let endpoint = SharedString::from(endpoint.to_owned());
+        let labels = vec![
+            Label::new("endpoint", endpoint.clone()),
+            Label::new("status", SharedString::from(status)),
+        ];
+        self.recorder.register_counter(&Key::from_parts(REQUESTS, labels), &METADATA).increment(1);
+        let key = Key::from_parts(DURATIONS, vec![Label::new("endpoint", endpoint)]);
+        self.recorder.register_histogram(&key, &METADATA).record(duration.as_secs_f64());
+    }
+
+    pub(crate) fn login(&self, event: LoginEvent) {
+        let event = match event {
+            LoginEvent::Begun => "begun",
+            LoginEvent::Completed => "completed",
+            LoginEvent::Failed => "failed",
+        };
+        self.count(LOGINS, &[("event", event)], 1);
+    }
+
+    pub(crate) fn issued(&self, grant_type: &'static str) {
+        self.count(ISSUED, &[("grant_type", grant_type)], 1);
+    }
+
+    pub(crate) fn replay(&self, what: Replayed) {
+        let what = match what {
+            Replayed::Code => "code",
+            Replayed::RefreshToken => "refresh_token",
+        };
+        self.count(REPLAYS, &[("what", what)], 1);
+    }
+
+    /// A record was read that no configured key opens.
+    pub(crate) fn unknown_sealing_key(&self) {
+        self.count(UNKNOWN_KEYS, &[], 1);
+    }
+
+    fn count(&self, name: &'static str, labels: &[(&'static str, &'static str)], by: u64) {
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect();
+        self.recorder.register_counter(&Key::from_parts(name, labels), &METADATA).increment(by);
+    }
+
+    /// Help texts, and the series that alerts look at, so that they are there before the first event.
+    fn describe(&self) {
+        let counters = [
+            (INTROSPECTIONS, "Token introspections by caller and result."),
+            (REQUESTS, "Requests by endpoint (route template) and status."),
+            (LOGINS, "Logins begun, completed and failed."),
+            (ISSUED, "Access tokens issued, by grant type."),
+            (REPLAYS, "Codes and refresh tokens presented a second time; each ended its grant."),
+            (UNKNOWN_KEYS, "Records read whose sealing key is not configured; taken as absent."),
+        ];
+        for (name, help) in counters {
+            let (name, help) = (KeyName::from(name), SharedString::from(help));
+            self.recorder.describe_counter(name, Some(Unit::Count), help);
+        }
+        self.recorder.describe_histogram(
+            KeyName::from(DURATIONS),
+            Some(Unit::Seconds),
+            SharedString::from("Time to answer, by endpoint, in seconds."),
+        );
+        for result in ["active", "invalid_token", "session_expired"] {
+            for caller in ["gateway", "client"] {
+                self.count(INTROSPECTIONS, &[("caller", caller), ("result", result)], 0);
+            }
+        }
+        for what in ["code", "refresh_token"] {
+            self.count(REPLAYS, &[("what", what)], 0);
+        }
+        self.count(UNKNOWN_KEYS, &[], 0);
+    }
+}

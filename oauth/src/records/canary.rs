@@ -1,0 +1,52 @@
+//! One sealed record with known contents, which proves at start that the sealing keys are those of
+//! the store. Without it a wrong key would be noticed by clients first.
+
+use super::Records;
+use crate::{
+    sealing::SealingError,
+    store::{Applied, Change, Condition, Key, Operation, StoreError, Table},
+};
+
+const ID: &str = "canary";
+const CONTENTS: &[u8] = b"ib-gateway";
+
+/// Why the sealing keys are not those of the store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeysError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("sealing.keys: the store cannot be used with these keys: {0}")]
+    Sealing(#[from] SealingError),
+    #[error("another process writes to the store")]
+    Conflict,
+}
+
+impl Records {
+    /// Opens the canary, or writes it into a new store. Afterwards it is sealed under the first key,
+    /// so that the keys behind it may be removed one day.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`] when no key opens it, or the store fails.
+    pub(crate) async fn prove_keys(&self, now: u64) -> Result<(), KeysError> {
+        let key = Key::new(Table::Canary, ID);
+        let name = key.to_string();
+        let found = self.store.get(&key, now).await?;
+        let condition = match &found {
+            None => Condition::Absent,
+            Some(stored) => {
+                self.sealer.open(name.as_bytes(), &stored.value)?;
+                if self.sealer.is_under_first(&stored.value) {
+                    return Ok(());
+                }
+                Condition::Version(stored.version)
+            }
+        };
+        let value = self.sealer.seal(name.as_bytes(), CONTENTS)?;
+        let change = Change::Put { value, expires_at: u64::MAX };
+        match self.store.apply(vec![Operation { key, condition, change }], now).await? {
+            Applied::Yes => Ok(()),
+            Applied::Conflict => Err(KeysError::Conflict),
+        }
+    }
+}

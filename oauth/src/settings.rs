@@ -1,0 +1,208 @@
+//! The settings of the service, checked: whoever holds a [`Settings`] need not look again.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{clients::Clients, hosts::HostList, sealing::Sealer, tokens::SecretHash};
+
+mod check;
+mod file;
+mod load;
+mod secrets;
+mod strict;
+#[cfg(test)]
+mod tests;
+
+/// A setting that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The field, such as `tokens.code_seconds`, or the file when it cannot be read.
+    pub field: String,
+    /// What is wrong with it. It never quotes a secret.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.field, self.reason)
+    }
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct SettingsError(
+    /// At least one.
+    pub Vec<Problem>,
+);
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the settings cannot be used")?;
+        self.0.iter().try_for_each(|problem| write!(formatter, "\n  {problem}"))
+    }
+}
+
+/// The checked settings.
+#[derive(Debug)]
+pub struct Settings {
+    pub(crate) issuer: Issuer,
+    pub(crate) public_address: SocketAddr,
+    pub(crate) internal_address: SocketAddr,
+    pub(crate) log: String,
+    pub(crate) store: StoreSettings,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) gateway_credentials: Vec<SecretHash>,
+    pub(crate) resources: Resources,
+    pub(crate) intelligencebank: IntelligenceBankSettings,
+    pub(crate) tokens: TokenSettings,
+    pub(crate) sessions: SessionSettings,
+    pub(crate) server: ServerSettings,
+    pub(crate) clients: Clients,
+    warnings: Vec<Problem>,
+}
+
+impl Settings {
+    /// Reads the file at `path`, lays the process environment over it (`IB_OAUTH__SECTION__FIELD`),
+    /// and checks everything, the files that it names included.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] with every problem that was found.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        let file = load::environment(std::env::vars_os())
+            .and_then(|environment| load::load(path, environment))
+            .map_err(|problem| SettingsError(vec![problem]))?;
+        check::check(file)
+    }
+
+    /// The settings in `text`, for tests.
+    #[cfg(test)]
+    pub(crate) fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Self, SettingsError> {
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let file =
+            load::parse(text, environment).map_err(|problem| SettingsError(vec![problem]))?;
+        check::check(file)
+    }
+
+    /// The `log` setting, for [`crate::start_log`].
+    #[must_use]
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+
+    /// What can be used and still deserves a look: exposed secrets, and what is for development alone.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+}
+
+/// The issuer: a URL that may end in a stage path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Issuer {
+    /// As clients compare it, without a trailing slash.
+    pub(crate) url: String,
+    /// The stage: empty, or such as `/dev`.
+    pub(crate) path: String,
+    /// Scheme, host and port.
+    pub(crate) origin: String,
+}
+
+impl Issuer {
+    /// Whether browsers reach it by https.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
+}
+
+/// The resources that tokens may be bound to (RFC 8707).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resources {
+    /// The gateway's own proxy URL: the audience of every token that asks for no other.
+    pub(crate) default: String,
+    /// Others, exactly as they may be asked for.
+    pub(crate) additional: Vec<String>,
+    issuer: Issuer,
+}
+
+impl Resources {
+    /// The audience for a `resource` that was asked for. The proxy URL, everything below it and the
+    /// issuer itself are one resource, the gateway, so they have one audience (RFC 8707 section 2:
+    /// the audience may be a more general URI). `None` is `invalid_target`.
+    pub(crate) fn audience(&self, asked: &str) -> Option<&str> {
+        let ours = self.default.trim_end_matches('/');
+        let below = asked.strip_prefix(ours).is_some_and(|rest| {
+            rest.is_empty() || (rest.starts_with('/') && !rest.contains(['#', '?', '\\']))
+        });
+        if below || asked.trim_end_matches('/') == self.issuer.url {
+            return Some(&self.default);
+        }
+        self.additional.iter().find(|resource| *resource == asked).map(String::as_str)
+    }
+
+    /// The path of the gateway's own resource, without a trailing slash, such as `/dev/proxy`.
+    pub(crate) fn path(&self) -> &str {
+        self.default.trim_end_matches('/').strip_prefix(&self.issuer.origin).unwrap_or_default()
+    }
+}
+
+/// Where records are kept.
+#[derive(Debug)]
+pub(crate) struct StoreSettings {
+    pub(crate) path: PathBuf,
+    pub(crate) cache_bytes: usize,
+    pub(crate) sweep: Duration,
+}
+
+/// How IntelligenceBank is reached.
+#[derive(Debug)]
+pub(crate) struct IntelligenceBankSettings {
+    pub(crate) platform_hosts: HostList,
+    /// Hosts that an `apiV3url` may name: the platform hosts and more.
+    pub(crate) api_hosts: HostList,
+    /// PEM certificates that are trusted besides the public ones.
+    pub(crate) extra_ca_pem: Option<Vec<u8>>,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) maximum_response_bytes: usize,
+    pub(crate) login_deadline_seconds: u64,
+    pub(crate) poll_interval: Duration,
+    /// Development only.
+    pub(crate) allow_private_addresses: bool,
+    /// Development only: addresses that are not looked up.
+    pub(crate) resolve: BTreeMap<String, SocketAddr>,
+}
+
+/// How long codes and tokens live.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenSettings {
+    pub(crate) access_token_seconds: u64,
+    pub(crate) refresh_token_seconds: u64,
+    pub(crate) code_seconds: u64,
+    pub(crate) refresh_grace_seconds: u64,
+    /// Whether `/token` also discloses the live session id, as the old bridge did.
+    pub(crate) include_sid: bool,
+}
+
+/// How sessions are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionSettings {
+    pub(crate) refresh_window_seconds: u64,
+    pub(crate) default_period_hours: u64,
+}
+
+/// Bounds of the HTTP servers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServerSettings {
+    pub(crate) maximum_body_bytes: usize,
+    pub(crate) maximum_connections: usize,
+    pub(crate) header_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    pub(crate) shutdown: Duration,
+}

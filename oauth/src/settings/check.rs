@@ -1,0 +1,371 @@
+//! Checking the settings: everything that is wrong is found at once, each with its field.
+
+use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
+
+use url::Url;
+
+use super::{
+    IntelligenceBankSettings, Issuer, Problem, Resources, ServerSettings, SessionSettings,
+    Settings, SettingsError, StoreSettings, TokenSettings,
+    file::{self, File},
+    secrets,
+};
+use crate::{
+    hosts::{HostList, HostPattern, is_host},
+    sealing::Sealer,
+    telemetry,
+    tokens::SecretHash,
+};
+
+mod clients;
+
+const DAY: u64 = 24 * 3_600;
+
+/// Collects problems, so that one start tells all of them.
+#[derive(Default)]
+struct Problems {
+    errors: Vec<Problem>,
+    /// What does not keep the service from starting.
+    warnings: Vec<Problem>,
+}
+
+impl Problems {
+    fn add(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+        self.errors.push(Problem { field: field.into(), reason: reason.into() });
+    }
+
+    fn warn(&mut self, field: impl Into<String>, reason: impl Into<String>) {
+        self.warnings.push(Problem { field: field.into(), reason: reason.into() });
+    }
+
+    /// Warns where others than its owner can read the file of a secret.
+    fn exposed(&mut self, field: &str, path: &Path) {
+        if secrets::is_exposed(path) {
+            self.warn(field, format!("{} is readable by its group or others", path.display()));
+        }
+    }
+
+    fn range(&mut self, field: &str, value: u64, allowed: RangeInclusive<u64>) -> u64 {
+        if !allowed.contains(&value) {
+            let (low, high) = (allowed.start(), allowed.end());
+            self.add(field, format!("must be between {low} and {high}"));
+        }
+        value
+    }
+
+    fn seconds(&mut self, field: &str, value: u64, allowed: RangeInclusive<u64>) -> Duration {
+        Duration::from_secs(self.range(field, value, allowed))
+    }
+
+    fn milliseconds(&mut self, field: &str, value: u64, allowed: RangeInclusive<u64>) -> Duration {
+        Duration::from_millis(self.range(field, value, allowed))
+    }
+
+    fn bytes(&mut self, field: &str, value: u64, allowed: RangeInclusive<u64>) -> usize {
+        usize::try_from(self.range(field, value, allowed)).unwrap_or(usize::MAX)
+    }
+}
+
+pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
+    let mut problems = Problems::default();
+    let found = &mut problems;
+
+    let in_development = file.development.is_some();
+    if let Some(development) = &file.development {
+        warn_of(development, found);
+    }
+    let issuer = issuer(&file.issuer, in_development, found);
+    let resources = resources(&issuer, file.resource.as_deref(), file.additional_resources, found);
+    if let Err(cause) = telemetry::parse_filter(&file.log) {
+        found.add("log", cause);
+    }
+    if file.listen.public == file.listen.internal && file.listen.public.port() != 0 {
+        found.add("listen.internal", "must differ from listen.public");
+    }
+    let file::Engine::Redb = file.store.engine;
+    let folder = file.store.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if !folder.unwrap_or(Path::new(".")).is_dir() {
+        found.add("store.path", format!("{} has no folder to be in", file.store.path.display()));
+    }
+    let store = StoreSettings {
+        path: file.store.path,
+        cache_bytes: found
+            .bytes("store.cache_megabytes", file.store.cache_megabytes, 1..=65_536)
+            .saturating_mul(1024 * 1024),
+        sweep: found.seconds("store.sweep_seconds", file.store.sweep_seconds, 1..=DAY),
+    };
+    let sealer = sealer(&file.sealing.keys, found);
+    let gateway_credentials = gateway_credentials(&file.gateway.credentials, found);
+    let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
+    let tokens = tokens(&file.tokens, found);
+    let sessions = SessionSettings {
+        refresh_window_seconds: found.range(
+            "sessions.refresh_window_seconds",
+            file.sessions.refresh_window_seconds,
+            // Shorter than the shortest session, which is an hour.
+            1..=3_599,
+        ),
+        default_period_hours: found.range(
+            "sessions.default_period_hours",
+            file.sessions.default_period_hours,
+            1..=120,
+        ),
+    };
+    let server = server(&file.server, found);
+    let clients = clients::check(file.clients, found);
+
+    match sealer {
+        Some(sealer) if problems.errors.is_empty() => Ok(Settings {
+            issuer,
+            public_address: file.listen.public,
+            internal_address: file.listen.internal,
+            log: file.log,
+            store,
+            sealer: Arc::new(sealer),
+            gateway_credentials,
+            resources,
+            intelligencebank,
+            tokens,
+            sessions,
+            server,
+            clients,
+            warnings: problems.warnings,
+        }),
+        _ => Err(SettingsError(problems.errors)),
+    }
+}
+
+fn warn_of(development: &file::Development, found: &mut Problems) {
+    found.warn("development", "must be absent in production: it also allows an http issuer");
+    if development.allow_private_addresses {
+        found.warn("development.allow_private_addresses", "platforms may be on private addresses");
+    }
+    if !development.resolve.is_empty() {
+        let hosts: Vec<_> = development.resolve.keys().map(String::as_str).collect();
+        found.warn("development.resolve", format!("replaces DNS for {}", hosts.join(", ")));
+    }
+}
+
+fn issuer(text: &str, in_development: bool, found: &mut Problems) -> Issuer {
+    let mut add = |reason: &str| found.add("issuer", reason);
+    let mut issuer = Issuer { url: text.to_owned(), path: String::new(), origin: text.to_owned() };
+    let Ok(url) = Url::parse(text) else {
+        add("must be an absolute URL");
+        return issuer;
+    };
+    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback || in_development => {}
+        "http" => add("must be https; http is for loopback hosts and development"),
+        _ => add("must be an https URL"),
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    if url.origin().ascii_serialization() + &path != text {
+        add(
+            "must be written in its normal form: lower-case host, no default port, no user, query, \
+             fragment or trailing slash",
+        );
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    if !path.is_empty()
+        && !path
+            .split('/')
+            .skip(1)
+            .all(|part| !part.is_empty() && !part.starts_with('.') && part.bytes().all(plain))
+    {
+        add(
+            "may have a path of letters, digits and -._~ alone, no part of it beginning with a dot",
+        );
+    }
+    issuer.origin = url.origin().ascii_serialization();
+    issuer.path = path;
+    issuer
+}
+
+fn resources(
+    issuer: &Issuer,
+    default: Option<&str>,
+    additional: Vec<String>,
+    found: &mut Problems,
+) -> Resources {
+    let default = default.map_or_else(|| format!("{}/proxy/", issuer.url), str::to_owned);
+    let path = default.strip_prefix(&issuer.origin);
+    if !path.is_some_and(|path| path.starts_with('/') && !path.contains(['?', '#', '\\', ' '])) {
+        found.add("resource", "must be a URL of the issuer's origin, without query and fragment");
+    }
+    for (position, resource) in additional.iter().enumerate() {
+        let usable =
+            Url::parse(resource).is_ok_and(|url| url.has_host() && url.fragment().is_none());
+        if !usable {
+            let field = format!("additional_resources[{position}]");
+            found.add(field, "must be an absolute URL without a fragment");
+        }
+    }
+    Resources { default, additional, issuer: issuer.clone() }
+}
+
+fn sealer(keys: &[file::SealingKey], found: &mut Problems) -> Option<Sealer> {
+    if !(1..=8).contains(&keys.len()) {
+        found.add("sealing.keys", "needs between 1 and 8 keys");
+    }
+    let mut good = Vec::new();
+    for (position, key) in keys.iter().enumerate() {
+        let field = format!("sealing.keys[{position}]");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if !(1..=32).contains(&key.id.len()) || !key.id.bytes().all(plain) {
+            found.add(format!("{field}.id"), "must be 1 to 32 letters, digits, `-` or `_`");
+        }
+        if keys.iter().take(position).any(|earlier| earlier.id == key.id) {
+            found.add(format!("{field}.id"), "is the id of an earlier key");
+        }
+        found.exposed(&format!("{field}.file"), &key.file);
+        match secrets::sealing_key(&key.id, &key.file) {
+            Ok(key) => good.push(key),
+            Err(reason) => found.add(format!("{field}.file"), reason),
+        }
+    }
+    let mut good = good.into_iter();
+    good.next().map(|first| Sealer::new(first, good.collect()))
+}
+
+fn gateway_credentials(credentials: &[file::SecretFile], found: &mut Problems) -> Vec<SecretHash> {
+    if !(1..=2).contains(&credentials.len()) {
+        found.add("gateway.credentials", "needs one credential, or two during a rotation");
+    }
+    let mut hashes: Vec<SecretHash> = Vec::new();
+    for (position, credential) in credentials.iter().enumerate() {
+        let field = format!("gateway.credentials[{position}].file");
+        found.exposed(&field, &credential.file);
+        match secrets::secret_hash(&credential.file) {
+            Ok(hash) if hashes.contains(&hash) => {
+                found.add(field, "holds the same secret as an earlier one");
+            }
+            Ok(hash) => hashes.push(hash),
+            Err(reason) => found.add(field, reason),
+        }
+    }
+    hashes
+}
+
+fn intelligencebank(
+    file: file::IntelligenceBank,
+    development: Option<file::Development>,
+    found: &mut Problems,
+) -> IntelligenceBankSettings {
+    let development = development.unwrap_or_default();
+    let platform = hosts("intelligencebank.platform_hosts", &file.platform_hosts, found);
+    let mut api = hosts("intelligencebank.api_hosts", &file.api_hosts, found);
+    if platform.is_empty() {
+        found.add("intelligencebank.platform_hosts", "needs at least one host");
+    }
+    api.extend(platform.iter().cloned());
+    let extra_ca_pem = file.extra_ca_file.and_then(|path| match std::fs::read(&path) {
+        Ok(pem) if crate::upstreams::holds_certificates(&pem) => Some(pem),
+        Ok(_) => {
+            let reason = format!("{} holds no PEM certificate", path.display());
+            found.add("intelligencebank.extra_ca_file", reason);
+            None
+        }
+        Err(cause) => {
+            let reason = format!("{} cannot be read: {cause}", path.display());
+            found.add("intelligencebank.extra_ca_file", reason);
+            None
+        }
+    });
+    for host in development.resolve.keys().filter(|host| !is_host(host)) {
+        found.add(format!("development.resolve.{host}"), "must be a lower-case host name");
+    }
+    IntelligenceBankSettings {
+        platform_hosts: HostList::new(platform),
+        api_hosts: HostList::new(api),
+        extra_ca_pem,
+        connect_timeout: found.milliseconds(
+            "intelligencebank.connect_timeout_milliseconds",
+            file.connect_timeout_milliseconds,
+            1..=60_000,
+        ),
+        request_timeout: found.milliseconds(
+            "intelligencebank.request_timeout_milliseconds",
+            file.request_timeout_milliseconds,
+            1..=60_000,
+        ),
+        maximum_response_bytes: found.bytes(
+            "intelligencebank.maximum_response_bytes",
+            file.maximum_response_bytes,
+            1_024..=16 * 1024 * 1024,
+        ),
+        login_deadline_seconds: found.range(
+            "intelligencebank.login_deadline_seconds",
+            file.login_deadline_seconds,
+            10..=600,
+        ),
+        poll_interval: found.milliseconds(
+            "intelligencebank.poll_interval_milliseconds",
+            file.poll_interval_milliseconds,
+            0..=10_000,
+        ),
+        allow_private_addresses: development.allow_private_addresses,
+        resolve: development.resolve,
+    }
+}
+
+fn hosts(field: &str, patterns: &[String], found: &mut Problems) -> Vec<HostPattern> {
+    let mut good = Vec::new();
+    for (position, pattern) in patterns.iter().enumerate() {
+        match HostPattern::parse(pattern) {
+            Ok(pattern) => good.push(pattern),
+            Err(reason) => found.add(format!("{field}[{position}]"), reason),
+        }
+    }
+    good
+}
+
+fn tokens(file: &file::Tokens, found: &mut Problems) -> TokenSettings {
+    TokenSettings {
+        access_token_seconds: found.range(
+            "tokens.access_token_seconds",
+            file.access_token_seconds,
+            60..=DAY,
+        ),
+        refresh_token_seconds: found.range(
+            "tokens.refresh_token_seconds",
+            file.refresh_token_seconds,
+            60..=366 * DAY,
+        ),
+        // The old bridge's documents allow 600 at most.
+        code_seconds: found.range("tokens.code_seconds", file.code_seconds, 5..=600),
+        refresh_grace_seconds: found.range(
+            "tokens.refresh_grace_seconds",
+            file.refresh_grace_seconds,
+            0..=60,
+        ),
+        include_sid: file.include_sid,
+    }
+}
+
+fn server(file: &file::Server, found: &mut Problems) -> ServerSettings {
+    ServerSettings {
+        maximum_body_bytes: found.bytes(
+            "server.maximum_body_bytes",
+            file.maximum_body_bytes,
+            1_024..=1024 * 1024,
+        ),
+        maximum_connections: found.bytes(
+            "server.maximum_connections",
+            file.maximum_connections,
+            1..=1_000_000,
+        ),
+        header_timeout: found.seconds(
+            "server.header_timeout_seconds",
+            file.header_timeout_seconds,
+            1..=600,
+        ),
+        request_timeout: found.seconds(
+            "server.request_timeout_seconds",
+            file.request_timeout_seconds,
+            1..=600,
+        ),
+        shutdown: found.seconds("server.shutdown_seconds", file.shutdown_seconds, 1..=600),
+    }
+}

@@ -1,0 +1,100 @@
+//! Checking the registered clients.
+
+use super::{Problems, secrets};
+use crate::{
+    clients::{Client, ClientKind, Clients, RegisteredRedirect},
+    settings::file::{self, ClientType},
+};
+
+pub(super) fn check(clients: Vec<file::Client>, found: &mut Problems) -> Clients {
+    if clients.is_empty() {
+        found.add("clients", "needs at least one");
+    }
+    let mut ids: Vec<String> = Vec::new();
+    let mut good = Vec::new();
+    for (position, client) in clients.into_iter().enumerate() {
+        let field = format!("clients[{position}]");
+        // RFC 6749 appendix A.1 allows printable ASCII; a colon would end the user name of HTTP Basic.
+        if !(1..=128).contains(&client.id.len())
+            || !client.id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':')
+        {
+            found.add(
+                format!("{field}.id"),
+                "must be 1 to 128 printable ASCII characters, no colon or space",
+            );
+        }
+        if ids.contains(&client.id) {
+            found.add(format!("{field}.id"), "is the id of an earlier client");
+        }
+        ids.push(client.id.clone());
+        let name = client.name.clone().unwrap_or_else(|| client.id.clone());
+        if !(1..=128).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+            found.add(format!("{field}.name"), "must be 1 to 128 characters without controls");
+        }
+        let kind = kind(&client, &field, found);
+        let redirects = redirects(&client, &field, found);
+        if client.scopes.is_empty() {
+            found.add(format!("{field}.scopes"), "needs at least one");
+        }
+        for (index, scope) in client.scopes.iter().enumerate() {
+            let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+            if scope.is_empty() || !scope.bytes().all(plain) {
+                found
+                    .add(format!("{field}.scopes[{index}]"), "is no scope of RFC 6749 section 3.3");
+            }
+        }
+        if let Some(kind) = kind {
+            good.push(Client { id: client.id, name, kind, redirects, scopes: client.scopes });
+        }
+    }
+    Clients::new(good)
+}
+
+fn kind(client: &file::Client, field: &str, found: &mut Problems) -> Option<ClientKind> {
+    match (client.kind, &client.secret_file, &client.secret_sha256) {
+        (ClientType::Public, None, None) => Some(ClientKind::Public),
+        (ClientType::Public, ..) => {
+            found.add(format!("{field}.type"), "a public client has no secret");
+            None
+        }
+        (ClientType::Confidential, Some(file), None) => {
+            let field = format!("{field}.secret_file");
+            found.exposed(&field, file);
+            match secrets::secret_hash(file) {
+                Ok(hash) => Some(ClientKind::Confidential(hash)),
+                Err(reason) => {
+                    found.add(field, reason);
+                    None
+                }
+            }
+        }
+        (ClientType::Confidential, None, Some(text)) => {
+            let hash = secrets::hash_from_hexadecimal(text);
+            if hash.is_none() {
+                found.add(format!("{field}.secret_sha256"), "must be 64 hexadecimal digits");
+            }
+            hash.map(ClientKind::Confidential)
+        }
+        (ClientType::Confidential, ..) => {
+            found.add(
+                format!("{field}.secret_file"),
+                "a confidential client needs one of secret_file and secret_sha256",
+            );
+            None
+        }
+    }
+}
+
+fn redirects(client: &file::Client, field: &str, found: &mut Problems) -> Vec<RegisteredRedirect> {
+    if client.kind == ClientType::Public && client.redirect_uris.is_empty() {
+        found.add(format!("{field}.redirect_uris"), "a public client needs at least one");
+    }
+    let mut good = Vec::new();
+    for (index, uri) in client.redirect_uris.iter().enumerate() {
+        match RegisteredRedirect::parse(uri) {
+            Ok(redirect) => good.push(redirect),
+            Err(reason) => found.add(format!("{field}.redirect_uris[{index}]"), reason),
+        }
+    }
+    good
+}

@@ -1,0 +1,218 @@
+//! The settings as they are written: names, defaults, and nothing checked yet.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Deserializer};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) issuer: String,
+    pub(super) listen: Listen,
+    #[serde(default = "default_log")]
+    pub(super) log: String,
+    pub(super) store: Store,
+    pub(super) sealing: Sealing,
+    pub(super) gateway: Gateway,
+    pub(super) resource: Option<String>,
+    #[serde(default)]
+    pub(super) additional_resources: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) intelligencebank: IntelligenceBank,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) tokens: Tokens,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) sessions: Sessions,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) server: Server,
+    pub(super) development: Option<Development>,
+    pub(super) clients: Vec<Client>,
+}
+
+/// A section whose every line is commented out is null in YAML.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn default_log() -> String {
+    "info".to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listen {
+    pub(super) public: SocketAddr,
+    pub(super) internal: SocketAddr,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Engine {
+    Redb,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Store {
+    pub(super) engine: Engine,
+    pub(super) path: PathBuf,
+    #[serde(default = "default_cache")]
+    pub(super) cache_megabytes: u64,
+    #[serde(default = "default_sweep")]
+    pub(super) sweep_seconds: u64,
+}
+
+fn default_cache() -> u64 {
+    64
+}
+
+fn default_sweep() -> u64 {
+    60
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sealing {
+    pub(super) keys: Vec<SealingKey>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SealingKey {
+    pub(super) id: String,
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gateway {
+    pub(super) credentials: Vec<SecretFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecretFile {
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct IntelligenceBank {
+    pub(super) platform_hosts: Vec<String>,
+    pub(super) api_hosts: Vec<String>,
+    pub(super) extra_ca_file: Option<PathBuf>,
+    pub(super) connect_timeout_milliseconds: u64,
+    pub(super) request_timeout_milliseconds: u64,
+    pub(super) maximum_response_bytes: u64,
+    pub(super) login_deadline_seconds: u64,
+    pub(super) poll_interval_milliseconds: u64,
+}
+
+impl Default for IntelligenceBank {
+    fn default() -> Self {
+        Self {
+            platform_hosts: vec!["*.intelligencebank.com".to_owned()],
+            api_hosts: Vec::new(),
+            extra_ca_file: None,
+            connect_timeout_milliseconds: 5_000,
+            request_timeout_milliseconds: 10_000,
+            maximum_response_bytes: 256 * 1024,
+            login_deadline_seconds: 300,
+            poll_interval_milliseconds: 500,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tokens {
+    pub(super) access_token_seconds: u64,
+    pub(super) refresh_token_seconds: u64,
+    pub(super) code_seconds: u64,
+    pub(super) refresh_grace_seconds: u64,
+    pub(super) include_sid: bool,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            access_token_seconds: 3_600,
+            refresh_token_seconds: 30 * 24 * 3_600,
+            code_seconds: 60,
+            refresh_grace_seconds: 5,
+            include_sid: false,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sessions {
+    pub(super) refresh_window_seconds: u64,
+    pub(super) default_period_hours: u64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { refresh_window_seconds: 300, default_period_hours: 24 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Server {
+    pub(super) maximum_body_bytes: u64,
+    pub(super) maximum_connections: u64,
+    pub(super) header_timeout_seconds: u64,
+    pub(super) request_timeout_seconds: u64,
+    pub(super) shutdown_seconds: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            maximum_body_bytes: 64 * 1024,
+            maximum_connections: 4_096,
+            header_timeout_seconds: 60,
+            request_timeout_seconds: 30,
+            shutdown_seconds: 10,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Development {
+    pub(super) allow_private_addresses: bool,
+    pub(super) resolve: BTreeMap<String, SocketAddr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ClientType {
+    Public,
+    Confidential,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Client {
+    pub(super) id: String,
+    pub(super) name: Option<String>,
+    #[serde(rename = "type")]
+    pub(super) kind: ClientType,
+    #[serde(default)]
+    pub(super) redirect_uris: Vec<String>,
+    #[serde(default = "default_scopes")]
+    pub(super) scopes: Vec<String>,
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) secret_sha256: Option<String>,
+}
+
+fn default_scopes() -> Vec<String> {
+    vec!["profile".to_owned()]
+}

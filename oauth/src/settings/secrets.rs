@@ -1,0 +1,78 @@
+//! Secrets that come from files: the settings name the file, never the secret.
+
+use std::{fs::File, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path};
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    sealing::{KEY_BYTES, SealingKey},
+    tokens::SecretHash,
+};
+
+/// Shortest secret that a gateway or a client may have, in characters.
+const SHORTEST_SECRET: usize = 32;
+/// Longest file that is read, in bytes.
+const LONGEST_FILE: u64 = 4 * 1024;
+
+/// Reads a sealing key: 32 bytes in base64.
+pub(super) fn sealing_key(id: &str, path: &Path) -> Result<SealingKey, String> {
+    let text = read(path)?;
+    let bytes = STANDARD
+        .decode(text.as_bytes())
+        .or_else(|_| URL_SAFE_NO_PAD.decode(text.as_bytes()))
+        .map(Zeroizing::new)
+        .map_err(|_| format!("{} does not hold base64", path.display()))?;
+    let key = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| {
+        format!("{} holds {} bytes in place of {KEY_BYTES}", path.display(), bytes.len())
+    })?;
+    if key.iter().all(|byte| *byte == 0) {
+        return Err(format!("{} holds nothing but zeros", path.display()));
+    }
+    Ok(SealingKey::new(id, &Zeroizing::new(key)))
+}
+
+/// Reads a shared secret and keeps its hash.
+pub(super) fn secret_hash(path: &Path) -> Result<SecretHash, String> {
+    let text = read(path)?;
+    if text.len() < SHORTEST_SECRET {
+        return Err(format!("{} holds fewer than {SHORTEST_SECRET} characters", path.display()));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(format!("{} holds more than printable ASCII", path.display()));
+    }
+    Ok(SecretHash::of(text.as_bytes()))
+}
+
+/// Reads the SHA-256 of a secret, in hexadecimal.
+pub(super) fn hash_from_hexadecimal(text: &str) -> Option<SecretHash> {
+    let mut bytes = [0; 32];
+    let digits = text.as_bytes();
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(SecretHash::from_bytes(bytes))
+}
+
+/// Whether others than its owner can read the file.
+pub(super) fn is_exposed(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+}
+
+/// A short text file without the white space around its text.
+fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+    let mut text = Zeroizing::new(String::new());
+    let failed = |cause| format!("{} cannot be read: {cause}", path.display());
+    let file = File::open(path).map_err(failed)?;
+    file.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > LONGEST_FILE {
+        return Err(format!("{} is larger than {LONGEST_FILE} bytes", path.display()));
+    }
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}

@@ -1,0 +1,184 @@
+//! The store: one small trait that every engine implements, and the contract that all must keep
+//! (`contract.rs`).
+//!
+//! The unit of change is a list of conditional operations that happen together or not at all. An
+//! embedded database does them in one write transaction, Redis in one script, DynamoDB in one
+//! `TransactWriteItems`; the bounds below are chosen so that each of them can.
+
+use std::{fmt, pin::Pin};
+
+#[cfg(test)]
+pub(crate) mod contract;
+pub(crate) mod redb;
+
+/// Most operations in one [`Store::apply`].
+pub(crate) const MAXIMUM_OPERATIONS: usize = 16;
+/// Most bytes in one value.
+pub(crate) const MAXIMUM_VALUE_BYTES: usize = 64 * 1024;
+
+/// What a record is about. Tables are separate key spaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Table {
+    Login,
+    Code,
+    AccessToken,
+    RefreshToken,
+    Grant,
+    Session,
+    /// One record, which proves the sealing keys.
+    Canary,
+}
+
+impl Table {
+    /// The table's name inside every engine. It must never change.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Code => "code",
+            Self::AccessToken => "access_token",
+            Self::RefreshToken => "refresh_token",
+            Self::Grant => "grant",
+            Self::Session => "session",
+            Self::Canary => "canary",
+        }
+    }
+}
+
+/// The name of a record. `id` is a hash or an opaque id, never a token or code itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) table: Table,
+    pub(crate) id: String,
+}
+
+impl Key {
+    pub(crate) fn new(table: Table, id: impl Into<String>) -> Self {
+        Self { table, id: id.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.table.name(), self.id)
+    }
+}
+
+/// A record as the store holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Opaque to the engine.
+    pub(crate) value: Vec<u8>,
+    /// 1 for a record that was just inserted, and one more with every change.
+    pub(crate) version: u64,
+    /// Seconds since the Unix epoch. From that second on the record does not exist.
+    pub(crate) expires_at: u64,
+}
+
+/// What must hold for an operation's key. An expired record counts as absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Nothing needs to hold.
+    Any,
+    /// There is no such record.
+    Absent,
+    /// There is one, of whatever version.
+    Present,
+    /// There is one, of exactly this version.
+    Version(u64),
+}
+
+/// What happens to an operation's key when every condition of the list holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Nothing: the operation is there for its condition.
+    Keep,
+    /// The record becomes this.
+    Put {
+        /// At most [`MAXIMUM_VALUE_BYTES`].
+        value: Vec<u8>,
+        /// Seconds since the Unix epoch.
+        expires_at: u64,
+    },
+    /// The record is removed.
+    Delete,
+}
+
+/// One line of a list for [`Store::apply`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Operation {
+    pub(crate) key: Key,
+    pub(crate) condition: Condition,
+    pub(crate) change: Change,
+}
+
+/// How a list of operations ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// Every condition held; every change is durable.
+    Yes,
+    /// A condition did not hold; nothing was changed.
+    Conflict,
+}
+
+/// Why a store could not do what it was asked. Never a consequence of what a client sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The engine failed.
+    #[error("{engine}: {reason}")]
+    Engine {
+        /// The engine's name.
+        engine: &'static str,
+        /// Its own words. Engines must not put values here.
+        reason: String,
+    },
+    /// What the store keeps cannot be what the engine wrote.
+    #[error("{engine}: the file is damaged")]
+    Damaged {
+        /// The engine's name.
+        engine: &'static str,
+    },
+    /// The store has been closed, or its writer has died.
+    #[error("the store is closed")]
+    Closed,
+    /// A list of operations that no engine may accept: too long, too large, or one key twice.
+    #[error("the list of operations breaks the store's bounds")]
+    Unacceptable,
+}
+
+/// What a store's methods return. Engines may be used through `dyn Store`.
+pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Records with an expiry, changed atomically.
+///
+/// Keys are never used again after their record is deleted, so that a version names one state.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// Reads one record. `now` is in seconds since the Unix epoch.
+    fn get<'a>(&'a self, key: &'a Key, now: u64) -> Pending<'a, Option<Stored>>;
+
+    /// Makes all changes if all conditions hold, else none. When this returns, what it did survives
+    /// a crash of the process and of the machine.
+    fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied>;
+
+    /// Removes up to `limit` expired records, and says how many.
+    fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize>;
+
+    /// Whether the store can read and write now.
+    fn ready(&self) -> Pending<'_, ()>;
+
+    /// Returns when the store has ended and will do nothing more; while it works, never.
+    fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// Refuses a list of operations that some engine could not do.
+pub(crate) fn check_bounds(operations: &[Operation]) -> Result<(), StoreError> {
+    let twice = operations.iter().enumerate().any(|(position, operation)| {
+        operations.iter().skip(position + 1).any(|other| other.key == operation.key)
+    });
+    let too_large = operations.iter().any(|operation| {
+        matches!(&operation.change, Change::Put { value, .. } if value.len() > MAXIMUM_VALUE_BYTES)
+    });
+    if operations.len() > MAXIMUM_OPERATIONS || twice || too_large {
+        return Err(StoreError::Unacceptable);
+    }
+    Ok(())
+}

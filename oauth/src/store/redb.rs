@@ -1,0 +1,351 @@
+//! The embedded engine: one redb file.
+//!
+//! Reads are snapshots and run where they are asked for: they touch a few pages, nearly always in
+//! the cache. Writes go to one thread, which puts all that wait into one transaction, so that they
+//! share one flush to the disk (group commit), and answers after the flush.
+
+use std::{
+    fs::{File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    thread,
+};
+
+use ::redb::{
+    Database, Durability, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Applied, Change, Condition, Key, Operation, Pending, Store, StoreError, Stored, check_bounds,
+};
+
+const ENGINE: &str = "redb";
+/// Read and written by its owner alone.
+const MODE: u32 = 0o600;
+/// `table/id` to (version, expires_at, value).
+const RECORDS: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("records");
+/// (expires_at, `table/id`), so that expired records are found without looking at the others.
+const EXPIRIES: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("expiries");
+/// Writes that may wait; beyond it a writer waits for a place.
+const QUEUE: usize = 1024;
+/// Most writes that share one flush.
+const GROUP: usize = 256;
+
+/// What the writer thread is asked to do.
+enum Request {
+    Apply {
+        operations: Vec<Operation>,
+        now: u64,
+    },
+    Purge {
+        now: u64,
+        limit: usize,
+    },
+    /// Nothing: the answer says that the writer lives and can begin a transaction.
+    Nothing,
+    /// To panic.
+    #[cfg(test)]
+    Die,
+}
+
+/// What it did.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Applied(Applied),
+    Purged(usize),
+    Nothing,
+}
+
+struct Work {
+    request: Request,
+    reply: oneshot::Sender<Result<Outcome, StoreError>>,
+}
+
+/// A store in one file, for one instance of the service.
+pub(crate) struct RedbStore {
+    /// `None` only while dropping.
+    database: Option<Arc<Database>>,
+    /// `None` only while dropping.
+    writer: Option<mpsc::Sender<Work>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl RedbStore {
+    /// Opens the file at `path`, or makes it, readable by its owner alone: others lose their access.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Engine`] when the file cannot be opened, is no database, or is in use;
+    /// [`StoreError::Damaged`] when the engine does not understand what it finds.
+    pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+        let file = open_private(path).map_err(engine)?;
+        let database = Arc::new(unharmed(|| open_database(file, cache_bytes))?);
+        let (writer, queue) = mpsc::channel(QUEUE);
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn({
+                let database = Arc::clone(&database);
+                move || write_until_closed(&database, queue)
+            })
+            .map_err(engine)?;
+        Ok(Self { database: Some(database), writer: Some(writer), thread: Some(thread) })
+    }
+
+    fn database(&self) -> Result<&Database, StoreError> {
+        self.database.as_deref().ok_or(StoreError::Closed)
+    }
+
+    fn read(&self, key: &Key, now: u64) -> Result<Option<Stored>, StoreError> {
+        let transaction = self.database()?.begin_read().map_err(engine)?;
+        let records = transaction.open_table(RECORDS).map_err(engine)?;
+        let found = records.get(key.to_string().as_str()).map_err(engine)?;
+        Ok(found.and_then(|found| {
+            let (version, expires_at, value) = found.value();
+            (expires_at > now).then(|| Stored { value: value.to_vec(), version, expires_at })
+        }))
+    }
+
+    async fn write(&self, request: Request) -> Result<Outcome, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let writer = self.writer.as_ref().ok_or(StoreError::Closed)?;
+        writer.send(Work { request, reply }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Ends the writer as a fault in the engine would.
+    #[cfg(test)]
+    pub(crate) async fn kill_writer(&self) {
+        assert!(self.write(Request::Die).await.is_err());
+    }
+}
+
+impl Store for RedbStore {
+    fn get<'a>(&'a self, key: &'a Key, now: u64) -> Pending<'a, Option<Stored>> {
+        Box::pin(async move { unharmed(|| self.read(key, now)) })
+    }
+
+    fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied> {
+        Box::pin(async move {
+            check_bounds(&operations)?;
+            match self.write(Request::Apply { operations, now }).await? {
+                Outcome::Applied(applied) => Ok(applied),
+                Outcome::Purged(_) | Outcome::Nothing => Err(StoreError::Closed),
+            }
+        })
+    }
+
+    fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize> {
+        Box::pin(async move {
+            match self.write(Request::Purge { now, limit }).await? {
+                Outcome::Purged(count) => Ok(count),
+                Outcome::Applied(_) | Outcome::Nothing => Err(StoreError::Closed),
+            }
+        })
+    }
+
+    fn ready(&self) -> Pending<'_, ()> {
+        Box::pin(async move {
+            self.database()?.begin_read().map_err(engine)?;
+            self.write(Request::Nothing).await.map(|_| ())
+        })
+    }
+
+    fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            if let Some(writer) = &self.writer {
+                writer.closed().await;
+            }
+        })
+    }
+}
+
+impl Drop for RedbStore {
+    /// Lets the writer finish what it has accepted, so that the file is closed when this returns.
+    fn drop(&mut self) {
+        self.writer = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer had died");
+        }
+        let database = self.database.take();
+        if let Err(cause) = unharmed(|| {
+            drop(database);
+            Ok(())
+        }) {
+            tracing::error!(%cause, "the store cannot be closed");
+        }
+    }
+}
+
+/// The engine panics on some damage, at any time. What it had begun is dropped with it.
+fn unharmed<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Damaged { engine: ENGINE }))
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(MODE);
+    let file = options.open(path)?;
+    if file.metadata()?.permissions().mode() & 0o777 & !MODE != 0 {
+        file.set_permissions(Permissions::from_mode(MODE))?;
+    }
+    Ok(file)
+}
+
+fn open_database(file: File, cache_bytes: usize) -> Result<Database, StoreError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(cache_bytes);
+    let database = builder.create_file(file).map_err(engine)?;
+    let transaction = database.begin_write().map_err(engine)?;
+    transaction.open_table(RECORDS).map_err(engine)?;
+    transaction.open_table(EXPIRIES).map_err(engine)?;
+    transaction.commit().map_err(engine)?;
+    Ok(database)
+}
+
+fn write_until_closed(database: &Database, mut queue: mpsc::Receiver<Work>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP
+            && let Ok(next) = queue.try_recv()
+        {
+            group.push(next);
+        }
+        let (requests, replies): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|work| (work.request, work.reply)).unzip();
+        let done = unharmed(|| transact(database, requests));
+        let is_over = matches!(done, Err(StoreError::Damaged { .. }));
+        match done {
+            Ok(outcomes) => {
+                for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                    // A caller that has gone needs no answer.
+                    reply.send(Ok(outcome)).ok();
+                }
+            }
+            Err(cause) => {
+                for reply in replies {
+                    reply.send(Err(cause.clone())).ok();
+                }
+            }
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Does all requests in one transaction. On an error nothing of any of them happened.
+fn transact(database: &Database, requests: Vec<Request>) -> Result<Vec<Outcome>, StoreError> {
+    let mut transaction = database.begin_write().map_err(engine)?;
+    transaction.set_durability(Durability::Immediate).map_err(engine)?;
+    let (outcomes, changed) = {
+        let mut tables = Tables {
+            records: transaction.open_table(RECORDS).map_err(engine)?,
+            expiries: transaction.open_table(EXPIRIES).map_err(engine)?,
+            changed: false,
+        };
+        let outcomes: Result<Vec<_>, _> =
+            requests.into_iter().map(|request| tables.run(request)).collect();
+        (outcomes?, tables.changed)
+    };
+    if changed {
+        transaction.commit().map_err(engine)?;
+    } else {
+        transaction.abort().map_err(engine)?;
+    }
+    Ok(outcomes)
+}
+
+/// The two tables inside one write transaction.
+struct Tables<'t> {
+    records: Table<'t, &'static str, (u64, u64, &'static [u8])>,
+    expiries: Table<'t, (u64, &'static str), ()>,
+    changed: bool,
+}
+
+impl Tables<'_> {
+    fn run(&mut self, request: Request) -> Result<Outcome, StoreError> {
+        match request {
+            Request::Apply { operations, now } => self.apply(operations, now).map(Outcome::Applied),
+            Request::Purge { now, limit } => self.purge(now, limit).map(Outcome::Purged),
+            Request::Nothing => Ok(Outcome::Nothing),
+            #[cfg(test)]
+            Request::Die => panic!("the writer was told to die"),
+        }
+    }
+
+    fn apply(&mut self, operations: Vec<Operation>, now: u64) -> Result<Applied, StoreError> {
+        let mut versions = Vec::with_capacity(operations.len());
+        for operation in &operations {
+            let live = self
+                .state(&operation.key.to_string())?
+                .and_then(|(version, expires_at)| (expires_at > now).then_some(version));
+            let holds = match operation.condition {
+                Condition::Any => true,
+                Condition::Absent => live.is_none(),
+                Condition::Present => live.is_some(),
+                Condition::Version(expected) => live == Some(expected),
+            };
+            if !holds {
+                return Ok(Applied::Conflict);
+            }
+            versions.push(live.unwrap_or_default());
+        }
+        for (operation, version) in operations.into_iter().zip(versions) {
+            let name = operation.key.to_string();
+            match operation.change {
+                Change::Keep => {}
+                Change::Delete => self.remove(&name)?,
+                Change::Put { value, expires_at } => {
+                    self.remove(&name)?;
+                    let record = (version.saturating_add(1), expires_at, value.as_slice());
+                    self.records.insert(name.as_str(), record).map_err(engine)?;
+                    self.expiries.insert((expires_at, name.as_str()), ()).map_err(engine)?;
+                    self.changed = true;
+                }
+            }
+        }
+        Ok(Applied::Yes)
+    }
+
+    fn purge(&mut self, now: u64, limit: usize) -> Result<usize, StoreError> {
+        let mut names = Vec::new();
+        for entry in self.expiries.range(..(now.saturating_add(1), "")).map_err(engine)?.take(limit)
+        {
+            let (key, ()) = entry.map(|(key, value)| (key, value.value())).map_err(engine)?;
+            names.push(key.value().1.to_owned());
+        }
+        for name in &names {
+            self.remove(name)?;
+        }
+        Ok(names.len())
+    }
+
+    /// Version and expiry of a record, whether or not it has expired.
+    fn state(&self, name: &str) -> Result<Option<(u64, u64)>, StoreError> {
+        let found = self.records.get(name).map_err(engine)?;
+        Ok(found.map(|found| (found.value().0, found.value().1)))
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), StoreError> {
+        if let Some((_, expires_at)) = self.state(name)? {
+            self.records.remove(name).map_err(engine)?;
+            self.expiries.remove((expires_at, name)).map_err(engine)?;
+            self.changed = true;
+        }
+        Ok(())
+    }
+}
+
+fn engine(cause: impl std::fmt::Display) -> StoreError {
+    StoreError::Engine { engine: ENGINE, reason: cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

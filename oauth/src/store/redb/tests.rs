@@ -1,0 +1,133 @@
+use std::{path::Path, sync::Arc};
+
+use super::RedbStore;
+use crate::store::{
+    Applied, Change, Condition, Key, Operation, Store as _, StoreError, Table, contract,
+};
+
+const CACHE: usize = 8 * 1024 * 1024;
+
+fn open(path: &Path) -> RedbStore {
+    RedbStore::open(path, CACHE).unwrap()
+}
+
+fn put(id: &str) -> Operation {
+    Operation {
+        key: Key::new(Table::Code, id),
+        condition: Condition::Absent,
+        change: Change::Put { value: id.as_bytes().to_vec(), expires_at: 100 },
+    }
+}
+
+#[tokio::test]
+async fn redb_keeps_the_contract_of_every_store() {
+    let folder = tempfile::tempdir().unwrap();
+    contract::holds(Arc::new(open(&folder.path().join("store.redb")))).await;
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_the_store_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = open(&path);
+    assert_eq!(store.apply(vec![put("a")], 1).await.unwrap(), Applied::Yes);
+    drop(store);
+    let found = open(&path).get(&Key::new(Table::Code, "a"), 1).await.unwrap().unwrap();
+    assert_eq!(found.value, b"a");
+}
+
+#[tokio::test]
+async fn what_was_answered_is_in_the_file_when_the_process_is_killed_right_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = open(&path);
+    assert_eq!(store.apply(vec![put("a")], 1).await.unwrap(), Applied::Yes);
+    // The file as a killed process would leave it: copied while the store is open.
+    let copy = folder.path().join("killed.redb");
+    std::fs::copy(&path, &copy).unwrap();
+    let found = open(&copy).get(&Key::new(Table::Code, "a"), 1).await.unwrap().unwrap();
+    assert_eq!(found.value, b"a");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let _first = open(&path);
+    assert!(matches!(RedbStore::open(&path, CACHE), Err(StoreError::Engine { .. })));
+}
+
+#[tokio::test]
+async fn the_file_is_readable_by_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let _store = open(&path);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    std::fs::write(&path, b"not a database, but long enough to be looked at").unwrap();
+    assert!(matches!(RedbStore::open(&path, CACHE), Err(StoreError::Engine { .. })));
+}
+
+#[tokio::test]
+async fn a_file_that_others_could_read_is_closed_to_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    drop(open(&path));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+    let _store = open(&path);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_and_ends_no_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = open(&path);
+    for number in 0..50 {
+        store.apply(vec![put(&number.to_string())], 1).await.unwrap();
+    }
+    drop(store);
+    let good = std::fs::read(&path).unwrap();
+    let damaged = folder.path().join("damaged.redb");
+    let mut panics = 0;
+    let mut use_file = async |bytes: &[u8]| {
+        std::fs::write(&damaged, bytes).unwrap();
+        let outcomes = match RedbStore::open(&damaged, CACHE) {
+            Err(cause) => vec![Err(cause)],
+            Ok(store) => vec![
+                store.get(&Key::new(Table::Code, "7"), 1).await.map(|_| ()),
+                store.apply(vec![put("new")], 1).await.map(|_| ()),
+                store.purge(1_000, 100).await.map(|_| ()),
+            ],
+        };
+        panics += u32::from(outcomes.contains(&Err(StoreError::Damaged { engine: "redb" })));
+    };
+    for start in (0..good.len()).step_by(good.len() / 64).chain((0..512).step_by(8)) {
+        let mut bytes = good.clone();
+        let end = (start + 64).min(bytes.len());
+        bytes[start..end].fill(0xff);
+        use_file(&bytes).await;
+        use_file(&good[..start]).await;
+    }
+    assert!(panics > 0, "the engine no longer panics: is the precaution still needed?");
+}
+
+#[tokio::test]
+async fn a_store_whose_writer_has_died_is_not_ready_and_says_that_it_has_ended() {
+    use std::task::{Context, Waker};
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("store.redb"));
+    let mut ended = store.ended();
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(ended.as_mut().poll(&mut context).is_pending());
+    store.kill_writer().await;
+    ended.await;
+    assert_eq!(store.ready().await.unwrap_err(), StoreError::Closed);
+}

@@ -1,0 +1,278 @@
+//! The pages for people, as a browser without a script uses them.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+
+use super::{Answer, Kit, PLATFORM, REDIRECT, authorize_query, authorize_url, parameter, post};
+use crate::upstreams::{LoginProgress, UpstreamError};
+
+/// The value of a hidden field, as a browser would send it.
+fn hidden(page: &Answer, name: &str) -> String {
+    let start = format!("name=\"{name}\" value=\"");
+    let value = page.text.split(&start).nth(1).unwrap_or_else(|| panic!("no {name}"));
+    value
+        .split('"')
+        .next()
+        .unwrap()
+        .replace("&#38;", "&")
+        .replace("&#34;", "\"")
+        .replace("&#60;", "<")
+        .replace("&#62;", ">")
+        .replace("&#39;", "'")
+}
+
+fn with_cookie(mut request: Request<Body>, page: &Answer) -> Request<Body> {
+    let cookie = page.header("set-cookie").split(';').next().unwrap().to_owned();
+    request.headers_mut().insert(header::COOKIE, cookie.parse().unwrap());
+    request
+}
+
+/// The waiting page of a login that was begun on the page.
+async fn waiting(kit: &Kit) -> Answer {
+    let form = kit.get(&authorize_url(&[("state", "a\"b&c<d>")])).await;
+    assert_eq!(form.status, StatusCode::OK);
+    let request = hidden(&form, "authorization_request");
+    let page = kit
+        .post("/authorize", &[("authorization_request", &request), ("platform_url", "company")])
+        .await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    page
+}
+
+#[tokio::test]
+async fn a_person_without_a_script_logs_in_by_link_and_button() {
+    let kit = Kit::new();
+    let page = waiting(&kit).await;
+    assert!(page.text.contains("https://company.intelligencebank.com/auth/?login=0"));
+    assert!(page.text.contains("<h1>Log in at company.<wbr>intelligencebank.<wbr>com</h1>"));
+    assert!(page.text.contains("MCP client") && page.text.contains("127.0.0.1"));
+    let token = hidden(&page, "poll_token");
+    let go_on = || with_cookie(post("/authorize", &[("poll_token", &token)]), &page);
+
+    let early = kit.send(go_on()).await;
+    assert_eq!(early.status, StatusCode::OK);
+    assert!(early.text.contains("not finished yet"));
+
+    kit.upstream.log_in();
+    kit.clock.advance(std::time::Duration::from_secs(1));
+    let done = kit.send(go_on()).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "row 20: 303 after POST, never 307");
+    let location = done.header("location");
+    assert!(location.starts_with(&format!("{REDIRECT}?code=")), "{location}");
+    assert_eq!(parameter(location, "state"), "a\"b&c<d>");
+    assert_eq!(kit.exchange(&parameter(location, "code")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn defect_7_a_login_of_the_page_is_bound_to_the_browser_that_began_it() {
+    let kit = Kit::new();
+    let page = waiting(&kit).await;
+    let cookie = page.header("set-cookie");
+    for attribute in ["ib_login=", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let token = hidden(&page, "poll_token");
+    let url = format!("/authorize/poll?token={token}");
+    kit.upstream.log_in();
+    kit.get(&url).await.expect(400, "access_denied");
+    let other = waiting(&kit).await;
+    let request = || Request::get(&url).body(Body::empty()).unwrap();
+    kit.send(with_cookie(request(), &other)).await.expect(400, "access_denied");
+    let own = kit.send(with_cookie(request(), &page)).await;
+    assert_eq!(own.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_second_tab_of_the_same_browser_does_not_disturb_the_first() {
+    let kit = Kit::new();
+    let first = waiting(&kit).await;
+    let query = authorize_query(&[]);
+    let form = post("/authorize", &[("authorization_request", &query), ("platform_url", PLATFORM)]);
+    let second = kit.send(with_cookie(form, &first)).await;
+    let cookie = |page: &Answer| page.header("set-cookie").split(';').next().unwrap().to_owned();
+    assert_eq!(cookie(&first), cookie(&second));
+    kit.upstream.log_in();
+    for page in [&first, &second] {
+        let url = format!("/authorize/poll?token={}", hidden(page, "poll_token"));
+        let request = Request::get(url).body(Body::empty()).unwrap();
+        assert_eq!(kit.send(with_cookie(request, &second)).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn over_https_the_cookie_is_for_this_host_alone() {
+    let kit = Kit::with("issuer: https://gateway.example.com");
+    let page = waiting(&kit).await;
+    let cookie = page.header("set-cookie");
+    assert!(cookie.starts_with("__Host-ib_login=") && cookie.contains("; Secure"), "{cookie}");
+    assert!(cookie.contains("; Path=/;") && !cookie.to_lowercase().contains("domain"), "{cookie}");
+}
+
+#[tokio::test]
+async fn defect_6_row_20_pages_escape_what_they_reflect_and_cannot_be_framed() {
+    let kit = Kit::new();
+    let hostile = "\"><script>alert(1)</script>";
+    let form = kit.get(&authorize_url(&[("state", hostile), ("platform_url", hostile)])).await;
+    let request = hidden(&form, "authorization_request");
+    let refused = kit
+        .post("/authorize", &[("authorization_request", &request), ("platform_url", hostile)])
+        .await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    // A form of someone else's making may hold the request with nothing encoded in it.
+    let raw = format!("{}&x={hostile}", authorize_query(&[]));
+    let forged =
+        kit.post("/authorize", &[("authorization_request", &raw), ("platform_url", "")]).await;
+    assert_eq!(hidden(&forged, "authorization_request"), raw);
+    let error = kit.get(&authorize_url(&[("client_id", hostile)])).await;
+    for page in [&form, &refused, &forged, &error, &waiting(&kit).await] {
+        assert!(
+            !page.text.contains("<script>") && !page.text.contains("alert(1)</"),
+            "{}",
+            page.text
+        );
+        for inline in ["<style", "style=", "onclick=", "onload=", "onerror=", "javascript:"] {
+            assert!(!page.text.contains(inline), "{inline}");
+        }
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
+        assert!(!policy.contains("unsafe"));
+        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert_eq!(page.header("cache-control"), "no-store");
+        assert!(page.headers.get("access-control-allow-origin").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_platform_is_explained_beside_the_field_and_keeps_what_was_entered() {
+    let kit = Kit::new();
+    let query = authorize_query(&[]);
+    let enter = async |platform: &str| {
+        kit.post("/authorize", &[("authorization_request", &query), ("platform_url", platform)])
+            .await
+    };
+    let page = enter("evil.example").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.text.contains("value=\"evil.example\"") && page.text.contains("role=\"alert\""));
+    assert_eq!(hidden(&page, "authorization_request"), query);
+    kit.upstream.begins_with(Err(UpstreamError::Unreachable("test")));
+    let page = enter("company").await;
+    assert!(page.text.contains("cannot be reached"), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_clients_own_post_is_asked_for_the_platform_and_its_request_parameter_is_none_of_the_forms()
+ {
+    let kit = Kit::new();
+    let inner = authorize_query(&[("client_id", "other-public-client")]);
+    let query = authorize_query(&[("request", &inner)]);
+    let request = Request::post("/authorize")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(query.clone()))
+        .unwrap();
+    let page = kit.send(request).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text.contains("role=\"alert\""), "nothing is wrong yet: {}", page.text);
+    assert!(page.text.contains("<strong>MCP client</strong>"), "{}", page.text);
+    let own = hidden(&page, "authorization_request");
+    assert_eq!(own, query);
+    // The page's own form, sent with nothing in it, is explained.
+    let page = kit.post("/authorize", &[("authorization_request", &own)]).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.text.contains("role=\"alert\""));
+}
+
+#[tokio::test]
+async fn the_page_says_where_the_person_will_return_in_words_for_a_loopback_address() {
+    let kit = Kit::new();
+    for (redirect, words) in [
+        (REDIRECT, "an application on this device (127.0.0.1)"),
+        ("https://claude.ai/api/mcp/auth_callback", "<strong>claude.ai</strong>"),
+    ] {
+        let page = kit.get(&authorize_url(&[("redirect_uri", redirect)])).await;
+        assert!(page.text.contains(words), "{}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn the_cookies_of_two_stages_on_one_host_have_names_of_their_own() {
+    for (issuer, name) in [
+        ("http://127.0.0.1:8080/dev", "ib_login+dev="),
+        ("http://127.0.0.1:8080/main", "ib_login+main="),
+        ("https://gateway.example.com/dev", "__Host-ib_login+dev="),
+    ] {
+        let kit = Kit::with(&format!("issuer: {issuer}"));
+        let path = format!("{}/authorize", kit.app.settings.issuer.path);
+        let form = [
+            ("authorization_request", authorize_query(&[])),
+            ("platform_url", "company".to_owned()),
+        ];
+        let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let page = kit.post(&path, &form).await;
+        assert!(page.header("set-cookie").starts_with(name), "{}", page.header("set-cookie"));
+        kit.upstream.log_in();
+        let go_on = post(&path, &[("poll_token", &hidden(&page, "poll_token"))]);
+        assert_eq!(kit.send(with_cookie(go_on, &page)).await.status, StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
+async fn the_platform_of_the_request_stands_in_the_field() {
+    let kit = Kit::new();
+    let platform = "https://company.intelligencebank.com";
+    let page = kit.get(&authorize_url(&[("platform_url", platform)])).await;
+    assert!(page.text.contains("value=\"https://company.intelligencebank.com\""));
+}
+
+#[tokio::test]
+async fn a_forged_form_cannot_send_the_person_elsewhere() {
+    let kit = Kit::new();
+    let query = authorize_query(&[("redirect_uri", "https://evil.example/")]);
+    let page = kit
+        .post("/authorize", &[("authorization_request", &query), ("platform_url", "company")])
+        .await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.headers.get(header::LOCATION).is_none());
+    assert_eq!(kit.upstream.begun.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_login_that_failed_returns_to_the_client_with_an_error() {
+    let kit = Kit::new();
+    let page = waiting(&kit).await;
+    kit.upstream.answers(Ok(LoginProgress::Expired));
+    let token = hidden(&page, "poll_token");
+    let go_on = with_cookie(post("/authorize", &[("poll_token", &token)]), &page);
+    let answer = kit.send(go_on).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(parameter(answer.header("location"), "error"), "access_denied");
+    assert_eq!(parameter(answer.header("location"), "iss"), "http://127.0.0.1:8080");
+    // The client hears what the page says.
+    let page = waiting(&kit).await;
+    kit.upstream.answers(Err(UpstreamError::Unusable("session id")));
+    let token = hidden(&page, "poll_token");
+    let go_on = with_cookie(post("/authorize", &[("poll_token", &token)]), &page);
+    let answer = kit.send(go_on).await;
+    let location = answer.header("location");
+    assert_eq!(parameter(location, "error"), "access_denied");
+    assert!(parameter(location, "error_description").contains("cannot use"), "{location}");
+    let unknown = kit.post("/authorize", &[("poll_token", "nonsense")]).await;
+    assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
+    assert!(unknown.header("content-type").starts_with("text/html"));
+}
+
+#[tokio::test]
+async fn the_pages_files_are_served_with_their_types() {
+    for kit in [Kit::new(), Kit::with("issuer: http://127.0.0.1:8080/dev")] {
+        let stage = kit.app.settings.issuer.path.clone();
+        let css = kit.get(&format!("{stage}/assets/login.css")).await;
+        assert_eq!(css.header("content-type"), "text/css; charset=utf-8");
+        let script = kit.get(&format!("{stage}/assets/login.js")).await;
+        assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
+        let page = kit.get(&format!("{stage}{}", authorize_url(&[]))).await;
+        assert!(page.text.contains(&format!("href=\"{stage}/assets/login.css\"")));
+        assert!(page.text.contains(&format!("action=\"{stage}/authorize\"")));
+    }
+}

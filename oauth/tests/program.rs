@@ -1,0 +1,281 @@
+//! The program itself: its command line, its start, its stop, and its death.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_ib-oauth");
+
+/// A settings file whose ports the system chooses, and all that it names.
+fn settings(folder: &TempDir, more: &str) -> PathBuf {
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let key = write("sealing-key", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+    let credential = write("gateway-credential", "gateway-credential-for-tests-0123456789");
+    let store = folder.path().join("store.redb");
+    write(
+        "settings.yaml",
+        &format!(
+            "issuer: http://127.0.0.1:8080\n\
+             listen: {{ public: \"127.0.0.1:0\", internal: \"127.0.0.1:0\" }}\n\
+             store: {{ engine: redb, path: {store:?} }}\n\
+             sealing: {{ keys: [ {{ id: k1, file: {key:?} }} ] }}\n\
+             gateway: {{ credentials: [ {{ file: {credential:?} }} ] }}\n\
+             clients: [ {{ id: c, type: public, redirect_uris: [ \"http://127.0.0.1/callback\" ] }} ]\n\
+             {more}\n"
+        ),
+    )
+}
+
+fn run(arguments: &[&str], config: &Path) -> Output {
+    Command::new(PROGRAM).args(arguments).arg("--config").arg(config).output().unwrap()
+}
+
+/// The program while it serves. It is ended when this is dropped.
+struct Serving {
+    child: Child,
+    public: SocketAddr,
+    internal: SocketAddr,
+    log: BufReader<std::process::ChildStderr>,
+    /// The log up to the line that tells the start.
+    before: String,
+}
+
+impl Serving {
+    fn start(config: &Path) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["serve", "--config"])
+            .arg(config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let (mut line, mut before) = (String::new(), String::new());
+        while !line.contains("has started") {
+            before.push_str(&line);
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the program ended");
+        }
+        let started: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address = |name: &str| started[name].as_str().unwrap().parse().unwrap();
+        Self { public: address("public"), internal: address("internal"), child, log, before }
+    }
+
+    fn get(&self, address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn check_says_whether_the_settings_can_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = run(&["check"], &settings(&folder, ""));
+    assert!(good.status.success(), "{good:?}");
+    let bad = run(&["check"], &settings(&folder, "tokens: { code_seconds: 9999 }"));
+    assert_eq!(bad.status.code(), Some(1));
+    let told = String::from_utf8(bad.stderr).unwrap();
+    assert!(told.contains("tokens.code_seconds: must be between 5 and 600"), "{told}");
+    let unknown = run(&["check"], &settings(&folder, "tokens: { colour: red }"));
+    let told = String::from_utf8(unknown.stderr).unwrap();
+    assert!(told.contains("tokens.colour"), "{told}");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["check", "--config"])
+        .arg(settings(&folder, ""))
+        .env("IB_OAUTH__TOKENS__CODE_SECONDS", "9999")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("tokens.code_seconds"));
+}
+
+#[test]
+fn it_serves_on_two_ports_and_ends_well_when_it_is_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    for signal in ["-TERM", "-INT"] {
+        let mut serving = Serving::start(&settings(&folder, "log: trace"));
+        assert!(serving.get(serving.public, "/healthz").starts_with("HTTP/1.1 200"));
+        assert!(serving.get(serving.public, "/metrics").starts_with("HTTP/1.1 404"));
+        assert!(serving.get(serving.internal, "/readyz").starts_with("HTTP/1.1 200"));
+        assert!(serving.get(serving.internal, "/metrics").contains("oauth_introspections_total"));
+        serving.signal(signal);
+        assert!(serving.child.wait().unwrap().success());
+        let mut rest = String::new();
+        serving.log.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("the service has stopped"), "{rest}");
+    }
+}
+
+#[test]
+fn a_request_that_was_accepted_is_answered_before_the_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serving = Serving::start(&settings(&folder, ""));
+    let mut stream = TcpStream::connect(serving.public).unwrap();
+    let head = "POST /token HTTP/1.1\r\nhost: test\r\ncontent-length: 3\r\n\
+                content-type: application/x-www-form-urlencoded\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    // The interim answer says that the request has reached its handler.
+    let mut interim = [0; 12];
+    stream.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100");
+    serving.signal("-TERM");
+    let mut line = String::new();
+    while !line.contains("the service stops") {
+        line.clear();
+        assert_ne!(serving.log.read_line(&mut line).unwrap(), 0);
+    }
+    stream.write_all(b"a=b").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("HTTP/1.1 400") && answer.contains("grant_type"), "{answer}");
+    assert!(serving.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_client_that_never_finishes_its_headers_is_cut_off_and_delays_no_stop_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let bounds = "server: { header_timeout_seconds: 1, shutdown_seconds: 1 }";
+    let mut serving = Serving::start(&settings(&folder, bounds));
+    let mut stream = TcpStream::connect(serving.public).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: ").unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"));
+    let mut slow = TcpStream::connect(serving.public).unwrap();
+    slow.write_all(
+        b"POST /token HTTP/1.1\r\nhost: t\r\ncontent-length: 9\r\n\
+                     content-type: application/x-www-form-urlencoded\r\n\r\n",
+    )
+    .unwrap();
+    serving.signal("-TERM");
+    assert!(serving.child.wait().unwrap().success());
+}
+
+#[test]
+fn after_a_kill_it_starts_again_on_the_same_store_and_a_second_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(&folder, "");
+    let mut serving = Serving::start(&config);
+    let second = run(&["serve"], &config);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(
+        String::from_utf8(second.stderr)
+            .unwrap()
+            .contains("store.path: the store cannot be opened")
+    );
+    serving.signal("-KILL");
+    serving.child.wait().unwrap();
+    let again = Serving::start(&config);
+    assert!(again.get(again.internal, "/readyz").starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn another_sealing_key_than_that_of_the_store_keeps_the_service_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(&folder, "");
+    drop(Serving::start(&config));
+    let key = folder.path().join("sealing-key");
+    let right = std::fs::read_to_string(&key).unwrap();
+    std::fs::write(&key, right.replace('B', "C")).unwrap();
+    let refused = run(&["serve"], &config);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("ib-oauth: sealing.keys: "));
+    std::fs::write(&key, right).unwrap();
+    drop(Serving::start(&config));
+}
+
+#[test]
+fn a_damaged_store_keeps_the_service_from_starting_with_its_path_and_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(&folder, "");
+    drop(Serving::start(&config));
+    let path = folder.path().join("store.redb");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[64..320].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let refused = run(&["serve"], &config);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("store.path: ") && told.contains("store.redb"), "{told}");
+}
+
+#[test]
+fn a_variable_that_is_not_utf_8_is_refused_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["check", "--config"])
+        .arg(settings(&folder, ""))
+        .env("IB_OAUTH__LOG", OsStr::from_bytes(b"in\xfffo"))
+        .env("OTHER", OsStr::from_bytes(b"\xff"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("IB_OAUTH__LOG: its value is not UTF-8"), "{told}");
+}
+
+#[test]
+fn development_settings_and_exposed_secrets_are_warned_of_at_start_and_by_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(&folder, "development: { allow_private_addresses: true }");
+    let key = folder.path().join("sealing-key");
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(key, permissions).unwrap();
+    let fields = ["development.allow_private_addresses", "sealing.keys[0].file"];
+    let checked = run(&["check"], &config);
+    assert!(checked.status.success());
+    let told = String::from_utf8(checked.stderr).unwrap();
+    assert!(fields.iter().all(|field| told.contains(field)), "{told}");
+    let serving = Serving::start(&config);
+    let warned = |field: &str| {
+        serving.before.lines().any(|line| line.contains("WARN") && line.contains(field))
+    };
+    assert!(fields.iter().all(|field| warned(field)), "{}", serving.before);
+}
+
+#[test]
+fn a_signal_right_after_the_ready_line_is_a_stop_and_no_death() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(&folder, "");
+    for _ in 0..5 {
+        let mut serving = Serving::start(&config);
+        serving.signal("-TERM");
+        assert!(serving.child.wait().unwrap().success());
+    }
+}
