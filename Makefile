@@ -1,0 +1,50 @@
+# `make` alone explains itself. The work is in scripts/ and in tests/stack.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+IB_GATEWAY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ib-gateway
+CARGO_FLAGS ?= --locked
+RUN_DIRECTORY ?= target/run
+export IB_GATEWAY_CACHE CARGO_FLAGS RUN_DIRECTORY
+
+# The other variables of `make help` reach the programs by the environment, which have the defaults.
+binaries := target/run/bin
+
+.PHONY: help
+help:
+	@scripts/help.sh
+
+.PHONY: run up down browser
+run up: programs-and-plugin
+	@export ENVOY="$$(STEP='[3/3] ' scripts/envoy.sh)"; exec $(binaries)/ib-stack $@
+.PHONY: programs-and-plugin
+programs-and-plugin:
+	@STEP='[1/3] ' scripts/build.sh $(binaries)
+	@STEP='[2/3] ' scripts/build-plugin.sh $(binaries)/plugin.wasm
+# What was never built was never started.
+down:
+	@if [ -x $(binaries)/ib-stack ]; then exec $(binaries)/ib-stack down; else echo "no stack is up"; fi
+browser: build
+	@exec $(binaries)/ib-stack browser
+
+.PHONY: test lint unit end-to-end
+test:
+	@scripts/test.sh
+lint:
+	@scripts/test.sh lint
+unit:
+	@scripts/test.sh unit
+end-to-end:
+	@scripts/test.sh end-to-end
+
+.PHONY: build plugin clean
+build:
+	@scripts/build.sh $(binaries)
+plugin:
+	@scripts/build-plugin.sh $(binaries)/plugin.wasm
+clean: down
+	@rm -rf target
+	@echo "removed target/; the cache stays: $(IB_GATEWAY_CACHE)"

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# What `make help` prints: every target, and every variable with its default.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+cat <<TEXT
+ib-gateway: an Envoy filter and an OAuth 2.0 service in front of IntelligenceBank.
+Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or built on first use.
+
+  make run         start everything, log a demo user in, make one proxied call; Ctrl-C ends it
+  make up          the same in the background, without the call
+  make down        end what "make up" or "make run" started
+  make browser     open Chromium with the simulator's names and CA, on the login page
+  make test        format, lint, unit tests, end-to-end tests on a real Envoy
+
+  make lint        format and clippy alone
+  make unit        unit tests alone
+  make end-to-end  end-to-end tests alone
+  make build       the programs, into target/run/bin
+  make plugin      the filter, into target/run/bin/plugin.wasm
+  make clean       end the stack and remove target/ (the cache stays)
+
+Variables, as in "make run GATEWAY=127.0.0.1:9000":
+
+  GATEWAY            127.0.0.1:8080   Envoy's listener for clients (plain HTTP)
+  ENVOY_ADMIN        127.0.0.1:9901   Envoy's admin interface
+  ENVOY_STATS        127.0.0.1:9902   metrics only
+  SERVICE_PUBLIC     127.0.0.1:8081   the OAuth service's public port
+  SERVICE_INTERNAL   127.0.0.1:8082   its internal port, with /metrics
+  SIMULATOR          127.0.0.2:443    simulated IntelligenceBank; port 8443 where 443 cannot be bound
+  SIMULATOR_CONTROL  127.0.0.1:8444   its control API
+  STAGE              (none)           a stage prefix before every path, such as /dev
+  RUN_DIRECTORY      target/run       configuration, secrets, store, logs, process ids
+  ENVOY              (found)          the Envoy binary; else the pinned one, else the one on the PATH
+  ENVOY_VERSION      1.40.0           the pinned version to fetch (1.40.0 or 1.36.2)
+  WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
+  CHROMIUM           (found)          the browser of "make browser"
+  IB_GATEWAY_CACHE   $cache
+                                      what is fetched or built once
+  CARGO_TARGET_DIR   (in the cache)   cargo's target folder, shared by clones
+  CARGO_FLAGS        --locked         further options of cargo build, test and clippy
+  IB_GATEWAY_KEEP    (none)           1 keeps the folders of test stacks, under target/stacks
+TEXT

@@ -1,0 +1,130 @@
+//! Envoy's bootstrap for development: the production file, and patches on top of it.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::placeholders::{Values, substitute};
+use super::stage::Stage;
+use super::{apply, merge, read_yaml};
+use crate::{StackError, StackOptions};
+
+/// The file that production uses as it is.
+pub const PRODUCTION_FILE: &str = "envoy.yaml";
+/// What development changes.
+pub const DEVELOPMENT_FILE: &str = "development.yaml";
+/// What it changes as well where the simulator cannot listen on 443.
+pub const STATIC_UPSTREAM_FILE: &str = "development-static-upstream.yaml";
+
+const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+const GATEWAY: &str = "gateway";
+
+/// An overlay file of the folder `envoy/`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Overlay {
+    /// RFC 6902 operations on the bootstrap.
+    bootstrap: Vec<Value>,
+    /// An RFC 7396 merge patch of the plugin's configuration.
+    plugin: Value,
+}
+
+/// The bootstrap of a run. `folder` holds the files named above.
+///
+/// Order: overlays, stage, the options' plugin configuration, the options' patch.
+///
+/// # Errors
+///
+/// When a file cannot be read or a patch does not fit; the message names the file or option.
+pub fn bootstrap(
+    folder: &Path,
+    static_upstream: bool,
+    values: &Values,
+    stage: &Stage,
+    options: &StackOptions,
+) -> Result<Value, StackError> {
+    let mut bootstrap: Value = read_yaml(&folder.join(PRODUCTION_FILE))?;
+    let overlays =
+        [DEVELOPMENT_FILE].into_iter().chain(static_upstream.then_some(STATIC_UPSTREAM_FILE));
+    let mut plugin_patches = Vec::new();
+    for name in overlays {
+        let overlay: Overlay = read_yaml(&folder.join(name))?;
+        let mut operations = Value::Array(overlay.bootstrap);
+        substitute(&mut operations, values, name)?;
+        if let Value::Array(operations) = operations {
+            apply(&mut bootstrap, operations, name)?;
+        }
+        let mut plugin = overlay.plugin;
+        substitute(&mut plugin, values, name)?;
+        plugin_patches.push(plugin);
+    }
+    change_plugin(&mut bootstrap, |configuration| {
+        for patch in &plugin_patches {
+            merge(configuration, patch);
+        }
+        stage.apply_to_plugin(configuration)?;
+        merge(configuration, &options.plugin_configuration);
+        Ok(())
+    })?;
+    if let Some(Value::Array(routes)) = gateway_routes(&mut bootstrap) {
+        stage.apply_to_routes(routes);
+    }
+    apply(&mut bootstrap, options.envoy_patch.clone(), "envoy_patch")?;
+    Ok(bootstrap)
+}
+
+/// Whether the gateway's listener speaks TLS in this bootstrap.
+#[must_use]
+pub fn gateway_has_tls(bootstrap: &Value) -> bool {
+    named(bootstrap.pointer("/static_resources/listeners"), GATEWAY)
+        .and_then(|listener| listener.pointer("/filter_chains/0/transport_socket"))
+        .is_some()
+}
+
+/// The plugin's configuration is JSON within a string: parses it, has it changed, writes it back.
+fn change_plugin(
+    bootstrap: &mut Value,
+    change: impl FnOnce(&mut Value) -> Result<(), StackError>,
+) -> Result<(), StackError> {
+    let refuse = |reason: &str| StackError::configuration("the plugin in envoy.yaml", reason);
+    let text = connection_manager(bootstrap)
+        .and_then(|manager| manager.get_mut("http_filters")?.as_array_mut())
+        .and_then(|filters| {
+            filters.iter_mut().find(|filter| {
+                filter.pointer("/typed_config/@type").and_then(Value::as_str) == Some(WASM_FILTER)
+            })
+        })
+        .and_then(|filter| filter.pointer_mut("/typed_config/config/configuration/value"))
+        .ok_or_else(|| refuse("there is no wasm filter with a configuration in the listener"))?;
+    let json = text.as_str().ok_or_else(|| refuse("its configuration is not a string"))?;
+    let mut configuration: Value =
+        serde_json::from_str(json).map_err(|error| refuse(&error.to_string()))?;
+    change(&mut configuration)?;
+    *text = Value::String(configuration.to_string());
+    Ok(())
+}
+
+fn gateway_routes(bootstrap: &mut Value) -> Option<&mut Value> {
+    let hosts = connection_manager(bootstrap)?.pointer_mut("/route_config/virtual_hosts")?;
+    named_mut(hosts, GATEWAY)?.get_mut("routes")
+}
+
+fn connection_manager(bootstrap: &mut Value) -> Option<&mut Value> {
+    let listeners = bootstrap.pointer_mut("/static_resources/listeners")?;
+    named_mut(listeners, GATEWAY)?.pointer_mut("/filter_chains/0/filters/0/typed_config")
+}
+
+fn named<'a>(items: Option<&'a Value>, name: &str) -> Option<&'a Value> {
+    items?.as_array()?.iter().find(|item| item.get("name").and_then(Value::as_str) == Some(name))
+}
+
+fn named_mut<'a>(items: &'a mut Value, name: &str) -> Option<&'a mut Value> {
+    items
+        .as_array_mut()?
+        .iter_mut()
+        .find(|item| item.get("name").and_then(Value::as_str) == Some(name))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The service's development settings.
+
+use serde_json::{Map, Value, json};
+
+use super::merge;
+use super::stage::Stage;
+use crate::running::dns::SIMULATED_HOSTS;
+use crate::running::layout::Layout;
+use crate::running::places::Places;
+
+/// The public client that clients of the Model Context Protocol share; it also serves the
+/// demonstration of `make run`.
+pub const PUBLIC_CLIENT: &str = "mcp-public-client";
+
+/// The settings of a run, with `patch` (RFC 7396) merged over them.
+#[must_use]
+pub fn settings(layout: &Layout, places: &Places, stage: &Stage, patch: &Value) -> Value {
+    let base = format!("http://{}{}", places.gateway, stage.as_str());
+    let resolve: Map<String, Value> = SIMULATED_HOSTS
+        .iter()
+        .map(|host| ((*host).to_owned(), json!(places.simulator_tls.to_string())))
+        .collect();
+    let mut settings = json!({
+        "issuer": base,
+        "listen": {
+            "public": places.service_public.to_string(),
+            "internal": places.service_internal.to_string(),
+        },
+        "log": "info",
+        "store": { "engine": "redb", "path": layout.store() },
+        "sealing": { "keys": [{ "id": "development", "file": layout.sealing_key() }] },
+        "gateway": { "credentials": [{ "file": layout.gateway_credential() }] },
+        "resource": format!("{base}/proxy/"),
+        "intelligencebank": {
+            "platform_hosts": ["*.intelligencebank.com"],
+            "extra_ca_file": layout.ca_pem(),
+        },
+        "development": { "allow_private_addresses": true, "resolve": resolve },
+        "clients": [
+            {
+                "id": PUBLIC_CLIENT,
+                "name": "Model Context Protocol client",
+                "type": "public",
+                "redirect_uris": [
+                    "https://*.connectingib.com/callback",
+                    "https://claude.ai/api/mcp/auth_callback",
+                    "https://claude.com/api/mcp/auth_callback",
+                    "http://127.0.0.1/callback",
+                    "http://127.0.0.1/oauth/callback",
+                    "http://127.0.0.1/oauth/callback/debug",
+                    "http://[::1]/callback",
+                    "http://[::1]/oauth/callback",
+                    "http://[::1]/oauth/callback/debug",
+                    "http://localhost/callback",
+                    "http://localhost/oauth/callback",
+                    "http://localhost/oauth/callback/debug",
+                ],
+                "scopes": ["profile"],
+            },
+            {
+                "id": "test-client",
+                "name": "Test client",
+                "type": "public",
+                "redirect_uris": ["http://127.0.0.1/callback", "http://localhost/callback"],
+                "scopes": ["profile"],
+            },
+        ],
+    });
+    merge(&mut settings, patch);
+    settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_stands_in_the_issuer_and_a_tests_patch_wins() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::create(folder.path().to_owned()).unwrap();
+        let (places, _reservation) = Places::free(false).unwrap();
+        let stage = Stage::new(Some("/dev")).unwrap();
+        let patch = json!({"tokens": {"access_token_seconds": 2}, "development": null});
+        let settings = settings(&layout, &places, &stage, &patch);
+        assert_eq!(settings["issuer"], format!("http://{}/dev", places.gateway));
+        assert_eq!(settings["resource"], format!("http://{}/dev/proxy/", places.gateway));
+        assert_eq!(settings["tokens"]["access_token_seconds"], 2);
+        assert_eq!(settings.get("development"), None);
+        assert_eq!(settings["listen"]["internal"], places.service_internal.to_string());
+    }
+}
