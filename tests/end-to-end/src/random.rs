@@ -1,0 +1,30 @@
+//! Marks by which a test knows its own requests among those of the others.
+
+use std::fmt::Write as _;
+
+/// A word that no other test uses: `prefix-` and sixteen hexadecimal digits.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", unique_hex(8))
+}
+
+/// `bytes` random bytes in hexadecimal.
+#[must_use]
+pub fn unique_hex(bytes: usize) -> String {
+    random_bytes(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// An access token of the service's form that it never issued: only asking tells.
+#[must_use]
+pub fn unknown_token() -> String {
+    format!("ibg_at_{}0", unique_hex(21))
+}
+
+pub(crate) fn random_bytes(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
