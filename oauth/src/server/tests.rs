@@ -8,7 +8,9 @@ async fn a_store_that_ends_ends_the_service_with_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let store = RedbStore::open(&folder.path().join("store.redb"), 4 * 1024 * 1024).unwrap();
     store.kill_writer().await;
-    let outcome = wait_for_end(&store, &mut Signals::new().unwrap()).await;
+    let mut signals = Signals::new().unwrap();
+    let end = wait_for_end(&store, &mut signals);
+    let outcome = tokio::time::timeout(Duration::from_secs(30), end).await.unwrap();
     assert!(matches!(outcome, Err(ServeError::StoreEnded)));
 }
 

@@ -128,6 +128,6 @@ async fn a_store_whose_writer_has_died_is_not_ready_and_says_that_it_has_ended()
     let mut context = Context::from_waker(Waker::noop());
     assert!(ended.as_mut().poll(&mut context).is_pending());
     store.kill_writer().await;
-    ended.await;
+    tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.unwrap();
     assert_eq!(store.ready().await.unwrap_err(), StoreError::Closed);
 }
