@@ -138,7 +138,16 @@ fn a_method_that_is_not_served_is_refused_with_those_that_are() {
 
 #[test]
 fn a_path_that_is_not_served_is_a_404_in_json() {
-    for path in ["/", "/nothing", "/proxies/x", "/authorize/x", "/token/", "/.well-known/x"] {
+    for path in [
+        "/",
+        "/nothing",
+        "/proxies/x",
+        "/proxyx",
+        "/proxy%2fx",
+        "/authorize/x",
+        "/token/",
+        "/.well-known/x",
+    ] {
         let answer = GATEWAY.send(&Request::get(GATEWAY.path(path)));
         assert_refusal(&answer, 404, "not_found", "There is nothing at this path");
     }

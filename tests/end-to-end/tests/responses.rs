@@ -136,6 +136,17 @@ fn what_an_upstream_says_to_browsers_does_not_act_on_the_gateways_origin() {
             ("set-cookie", "c=d"),
             ("alt-svc", "h3=\":443\""),
             ("clear-site-data", "\"*\""),
+            ("set-cookie2", "a=b"),
+            ("strict-transport-security", "max-age=1; includeSubDomains"),
+            ("service-worker-allowed", "/"),
+            ("refresh", "0;url=/authorize"),
+            ("www-authenticate", "Basic realm=x"),
+            ("proxy-authenticate", "Basic realm=x"),
+            ("nel", "{}"),
+            ("report-to", "{}"),
+            ("reporting-endpoints", "a=\"https://evil.example\""),
+            ("timing-allow-origin", "*"),
+            ("x-accel-redirect", "/internal"),
             ("access-control-allow-origin", "*"),
             ("access-control-allow-credentials", "true"),
             ("access-control-allow-headers", "x"),
@@ -148,7 +159,22 @@ fn what_an_upstream_says_to_browsers_does_not_act_on_the_gateways_origin() {
         ],
         Some("https://evil.example"),
     );
-    for name in ["set-cookie", "alt-svc", "clear-site-data"] {
+    for name in [
+        "set-cookie",
+        "alt-svc",
+        "clear-site-data",
+        "set-cookie2",
+        "strict-transport-security",
+        "service-worker-allowed",
+        "refresh",
+        "www-authenticate",
+        "proxy-authenticate",
+        "nel",
+        "report-to",
+        "reporting-endpoints",
+        "timing-allow-origin",
+        "x-accel-redirect",
+    ] {
         assert!(answer.headers(name).is_empty(), "{name}: {answer:?}");
     }
     let cors: Vec<_> =
