@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 IB_GATEWAY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ib-gateway
 CARGO_FLAGS ?= --locked
 RUN_DIRECTORY ?= target/run
+# Seconds for each target.
+FUZZ_SECONDS ?= 20
 export IB_GATEWAY_CACHE CARGO_FLAGS RUN_DIRECTORY
 
 # The other variables of `make help` reach the programs by the environment, which have the defaults.
@@ -39,6 +41,24 @@ unit:
 	@scripts/test.sh unit
 end-to-end:
 	@scripts/test.sh end-to-end
+
+# The oldest Envoy that is supported runs the same end-to-end tests.
+.PHONY: test-oldest-envoy
+test-oldest-envoy:
+	@ENVOY_VERSION=1.36.2 scripts/test.sh end-to-end
+.PHONY: fuzz
+fuzz:
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
+.PHONY: schema
+schema:
+	@scripts/schema.sh
+
+# Measurements: of their own, since they want a quiet machine.
+.PHONY: bench soak
+bench:
+	@bench/run.sh compare $(BENCH_FLAGS)
+soak:
+	@bench/run.sh soak $(BENCH_FLAGS)
 
 .PHONY: build plugin clean
 build:

@@ -45,7 +45,11 @@ lint() { cargo clippy "${flags[@]}" --workspace --all-targets -- -D warnings; }
 # Programs and tests in one go, so that they share every dependency.
 build_tests() { scripts/build.sh "$binaries" --tests; }
 unit() { cargo_test --lib --bins; }
-plugin() { scripts/build-plugin.sh "$binaries/plugin.wasm"; }
+plugin() {
+    scripts/build-plugin.sh "$binaries/plugin.wasm"
+    # For the test of what happens when the VM crashes; it is never deployed.
+    scripts/build-plugin.sh --crash-on-demand "$binaries/plugin-crash-on-demand.wasm"
+}
 envoy() { ENVOY=$(scripts/envoy.sh) && export ENVOY; }
 end_to_end() {
     IB_GATEWAY_BIN=$binaries IB_GATEWAY_STACKS=$repository/target/stacks cargo_test --test '*'

@@ -72,6 +72,9 @@ pub struct Upstream {
     pub hosts: Vec<String>,
     /// Request headers (lower-case names) to inject for these hosts, and for no other.
     pub headers: BTreeMap<String, Secret>,
+    /// What proved the session's previous generation, for no request: answers must not show it either.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub previous_headers: BTreeMap<String, Secret>,
     /// Rises by one with every renewal. A lower generation never replaces a higher one.
     pub generation: u64,
     /// Seconds until the gateway should ask for a renewal, from the moment of the answer.

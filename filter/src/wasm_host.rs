@@ -1,164 +1,286 @@
-//! Every call to the proxy, and what its statuses mean.
-//!
-//! The SDK panics on statuses that it does not expect: where a call comes outside its phase, and for
-//! headers of an answer that has none. The logic keeps to the phases and looks at the number of
-//! headers first; a panic that comes all the same ends the VM, and the proxy answers 503 (fail
-//! closed). Of what peers send, only the calls for bytes are used: those for text panic on any byte
-//! that is not UTF-8. Header names are text there too, but the proxy lets only ASCII names pass.
+//! The proxy as the logic sees it. Every status other than success is a [`HostError`].
 
-use std::{rc::Rc, time::Instant};
+use std::{
+    cell::{Cell, OnceCell},
+    rc::Rc,
+    time::Instant,
+};
 
 use ib_gateway_logic::{
-    Answer, AnswerSize, Callout, Counter, HeaderMap, HeaderReferences, Host, HostError, Reply,
-    Timestamp,
+    Callout, CalloutId, Counter, Gauge, HeaderMap, HeaderReferences, Histogram, Host, HostError,
+    Note, Reply, StreamId, Timestamp, to_block,
 };
 use proxy_wasm::{
     hostcalls,
-    types::{BufferType, MapType, MetricType, Status},
+    types::{BufferType, MapType, MetricType, StreamType},
 };
 
-/// The property that marks an approved stream. Envoy shows it as `wasm.ib_gateway_approved`.
-const APPROVED_PROPERTY: &str = "ib_gateway_approved";
-/// The value of [`APPROVED_PROPERTY`].
-const APPROVED: &[u8] = b"yes";
+use crate::{
+    abi::{self, Refused},
+    contexts::ContextId,
+};
 
-/// The plugin's configuration, as the proxy has it.
-pub(crate) fn plugin_configuration() -> Result<Vec<u8>, HostError> {
-    let buffer = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX);
-    buffer.map(Option::unwrap_or_default).map_err(refused("plugin_configuration"))
+/// The plugin's configuration, as the proxy has it. While a root context is being configured.
+pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
+    abi::buffer(BufferType::PluginConfiguration, size).map_err(refused("plugin_configuration"))
 }
 
-/// The proxy's monotonic clock.
-#[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
+/// Answers a stream that no configuration serves. With details the proxy writes the body, as it does
+/// for errors of its own.
+pub(crate) fn refuse_stream() {
+    // Where even this is refused, the stream stays where it is.
+    let _unanswered = abi::reply(503, "ib_gateway_not_configured", &to_block(&[]), &[]).is_err();
+}
 
-impl Clock {
-    /// Takes the present as the clock's fixed moment.
+/// The proxy, as one root context sees it.
+pub(crate) struct WasmHost {
+    root: ContextId,
+    /// The current stream, none while the root context is current.
+    current: Cell<Option<ContextId>>,
+    started: Instant,
+    metrics: Rc<Metrics>,
+    /// How far this root context has moved each gauge.
+    shares: [Cell<i64>; Gauge::ALL.len()],
+}
+
+/// The proxy's ids of everything that is measured.
+struct Metrics {
+    counters: [u32; Counter::ALL.len()],
+    gauges: [u32; Gauge::ALL.len()],
+    histograms: [u32; Histogram::ALL.len()],
+}
+
+thread_local! {
+    /// The same for all configurations of a VM: the proxy keeps each definition for good.
+    static METRICS: OnceCell<Rc<Metrics>> = const { OnceCell::new() };
+}
+
+impl Metrics {
+    /// What this VM has defined, or defines now.
+    fn of_this_vm() -> Result<Rc<Self>, HostError> {
+        METRICS.with(|metrics| {
+            if let Some(defined) = metrics.get() {
+                return Ok(Rc::clone(defined));
+            }
+            let defined = Rc::new(Self {
+                counters: define(MetricType::Counter, Counter::ALL.map(Counter::name))?,
+                gauges: define(MetricType::Gauge, Gauge::ALL.map(Gauge::name))?,
+                histograms: define(MetricType::Histogram, Histogram::ALL.map(Histogram::name))?,
+            });
+            Ok(Rc::clone(metrics.get_or_init(|| defined)))
+        })
+    }
+}
+
+fn define<const N: usize>(kind: MetricType, names: [&str; N]) -> Result<[u32; N], HostError> {
+    let mut ids = [0; N];
+    for (id, name) in ids.iter_mut().zip(names) {
+        *id = hostcalls::define_metric(kind, name)
+            .map_err(|_| HostError { call: "define_metric" })?;
+    }
+    Ok(ids)
+}
+
+impl WasmHost {
+    /// The host of a root context that is being configured.
     #[allow(
         clippy::disallowed_methods,
         reason = "this is the filter's one clock: in a VM the call goes to the proxy, which is the \
                   only way to its monotonic time"
     )]
-    pub(crate) fn start() -> Self {
-        Self(Instant::now())
+    pub(crate) fn new(root: ContextId) -> Result<Self, HostError> {
+        let metrics = Metrics::of_this_vm()?;
+        let shares = [const { Cell::new(0) }; Gauge::ALL.len()];
+        Ok(Self { root, current: Cell::new(None), started: Instant::now(), metrics, shares })
     }
 
-    fn now(self) -> Timestamp {
-        Timestamp::from_milliseconds(
-            u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX),
-        )
+    /// A callback of a stream begins: the proxy has made it the current one.
+    pub(crate) fn in_stream(&self, stream: ContextId) {
+        self.current.set(Some(stream));
     }
-}
 
-/// The proxy's ids of all counters.
-#[derive(Clone)]
-pub(crate) struct Metrics(Rc<[u32]>);
-
-impl Metrics {
-    /// Defines the counters.
-    pub(crate) fn define() -> Result<Self, HostError> {
-        let ids = Counter::ALL
-            .into_iter()
-            .map(|counter| hostcalls::define_metric(MetricType::Counter, counter.name()));
-        ids.collect::<Result<_, _>>().map(Self).map_err(refused("define_metric"))
+    /// A callback of the root context begins: the proxy has made that the current one.
+    pub(crate) fn in_no_stream(&self) {
+        self.current.set(None);
     }
-}
 
-/// The proxy, as one HTTP stream sees it.
-#[derive(Clone)]
-pub(crate) struct WasmHost {
-    clock: Clock,
-    metrics: Metrics,
-}
+    /// A stream has ended. That may come while another call about it is being made.
+    pub(crate) fn stream_ended(&self, stream: ContextId) {
+        if self.current.get() == Some(stream) {
+            self.current.set(None);
+        }
+    }
 
-impl WasmHost {
-    pub(crate) fn new(clock: Clock, metrics: Metrics) -> Self {
-        Self { clock, metrics }
+    /// The root context ends: takes back its shares of the gauges.
+    pub(crate) fn root_ended(&self) {
+        for gauge in Gauge::ALL {
+            let share = self.shares.get(gauge.index()).map_or(0, Cell::get);
+            if share != 0 {
+                self.move_gauge(gauge, share.saturating_neg());
+            }
+        }
+    }
+
+    /// Makes a call about the current stream. Without one it would be about the root context, which
+    /// takes some calls and does nothing.
+    fn on_stream<T>(
+        &self,
+        call: &'static str,
+        act: impl FnOnce() -> Result<T, Refused>,
+    ) -> Result<T, HostError> {
+        let result = if self.current.get().is_some() { act() } else { Err(Refused) };
+        result.map_err(|Refused| HostError { call })
+    }
+
+    /// All headers of a message of the current stream. A message has some: where the proxy has none to
+    /// give, it gives an empty map.
+    fn headers(&self, map: MapType, call: &'static str) -> Result<HeaderMap, HostError> {
+        let block = self.on_stream(call, || abi::header_block(map))?;
+        header_map(block).ok_or(HostError { call })
+    }
+
+    fn set_headers(
+        &self,
+        map: MapType,
+        headers: &[(&[u8], &[u8])],
+        call: &'static str,
+    ) -> Result<(), HostError> {
+        self.on_stream(call, || abi::set_header_block(map, &to_block(headers)))
+    }
+
+    /// Makes a call in the name of the root context, whichever stream is current.
+    fn as_root<T>(&self, act: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
+        let Some(stream) = self.current.get() else { return act() };
+        abi::set_effective_context(self.root)?;
+        let result = act();
+        // A stream that is no more cannot be made current again: then the root context is.
+        if abi::set_effective_context(stream).is_err() {
+            self.current.set(None);
+        }
+        result
     }
 }
 
 impl Host for WasmHost {
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        let elapsed = self.started.elapsed();
+        let whole = elapsed.as_secs().saturating_mul(1000);
+        Timestamp::from_milliseconds(whole.saturating_add(u64::from(elapsed.subsec_millis())))
+    }
+
+    fn enter(&self, stream: StreamId) -> Result<(), HostError> {
+        abi::set_effective_context(stream.0).map_err(refused("enter"))?;
+        self.current.set(Some(stream.0));
+        Ok(())
     }
 
     fn request_headers(&self) -> Result<HeaderMap, HostError> {
-        hostcalls::get_map_bytes(MapType::HttpRequestHeaders).map_err(refused("request_headers"))
+        self.headers(MapType::HttpRequestHeaders, "request_headers")
     }
 
-    fn set_request_headers(&self, headers: HeaderReferences<'_>) -> Result<(), HostError> {
-        hostcalls::set_map_bytes(MapType::HttpRequestHeaders, headers)
-            .map_err(refused("set_request_headers"))
+    fn set_request_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError> {
+        self.set_headers(MapType::HttpRequestHeaders, headers, "set_request_headers")
     }
 
-    fn mark_approved(&self) -> Result<(), HostError> {
-        hostcalls::set_property(vec![APPROVED_PROPERTY], Some(APPROVED))
-            .map_err(refused("mark_approved"))
+    fn set_note(&self, note: Note, value: &[u8]) -> Result<(), HostError> {
+        self.on_stream("set_note", || abi::set_property(note.name(), value))
     }
 
     fn resume_request(&self) -> Result<(), HostError> {
-        hostcalls::resume_http_request().map_err(refused("resume_request"))
+        self.on_stream("resume_request", || abi::resume(StreamType::HttpRequest))
     }
 
     fn reply(&self, reply: &Reply) -> Result<(), HostError> {
-        let headers = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let body = Some(reply.body.as_bytes());
-        hostcalls::send_http_response(u32::from(reply.status), headers, body)
-            .map_err(refused("reply"))
+        let headers: Vec<_> =
+            reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        // Without details the proxy leaves the body as it is.
+        self.on_stream("reply", || abi::reply(reply.status, "", &to_block(&headers), &reply.body))
     }
 
-    fn dispatch(&self, callout: &Callout<'_>) -> Result<(), HostError> {
-        hostcalls::dispatch_http_call(
-            callout.cluster,
-            callout.headers.clone(),
-            Some(callout.body),
-            Vec::new(),
-            callout.timeout,
-        )
-        .map(drop)
-        .map_err(refused("dispatch"))
-    }
-
-    fn callout_answer(&self, size: AnswerSize) -> Result<Answer, HostError> {
-        let status = hostcalls::get_map_value_bytes(MapType::HttpCallResponseHeaders, ":status")
-            .map_err(refused("callout_answer"))?
-            .unwrap_or_default();
-        if size.body == 0 {
-            return Ok(Answer { status, body: Vec::new() });
-        }
-        let body = hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size.body)
-            .map_err(refused("callout_answer"))?
-            .unwrap_or_default();
-        Ok(Answer { status, body })
+    fn request_body(&self, length: usize) -> Result<Vec<u8>, HostError> {
+        self.on_stream("request_body", || abi::buffer(BufferType::HttpRequestBody, length))
     }
 
     fn response_headers(&self) -> Result<HeaderMap, HostError> {
-        hostcalls::get_map_bytes(MapType::HttpResponseHeaders).map_err(refused("response_headers"))
+        self.headers(MapType::HttpResponseHeaders, "response_headers")
     }
 
-    fn set_response_headers(&self, headers: HeaderReferences<'_>) -> Result<(), HostError> {
-        hostcalls::set_map_bytes(MapType::HttpResponseHeaders, headers)
-            .map_err(refused("set_response_headers"))
+    fn set_response_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError> {
+        self.set_headers(MapType::HttpResponseHeaders, headers, "set_response_headers")
+    }
+
+    fn response_body(&self, length: usize) -> Result<Vec<u8>, HostError> {
+        self.on_stream("response_body", || abi::buffer(BufferType::HttpResponseBody, length))
+    }
+
+    fn replace_response_body(&self, length: usize, body: &[u8]) -> Result<(), HostError> {
+        self.on_stream("replace_response_body", || {
+            abi::replace_buffer(BufferType::HttpResponseBody, length, body)
+        })
+    }
+
+    fn resume_response(&self) -> Result<(), HostError> {
+        self.on_stream("resume_response", || abi::resume(StreamType::HttpResponse))
     }
 
     fn drop_request_trailers(&self) -> Result<(), HostError> {
-        hostcalls::set_map_bytes(MapType::HttpRequestTrailers, Vec::new())
-            .map_err(refused("drop_request_trailers"))
+        self.set_headers(MapType::HttpRequestTrailers, &[], "drop_request_trailers")
     }
 
     fn drop_response_trailers(&self) -> Result<(), HostError> {
-        hostcalls::set_map_bytes(MapType::HttpResponseTrailers, Vec::new())
-            .map_err(refused("drop_response_trailers"))
+        self.set_headers(MapType::HttpResponseTrailers, &[], "drop_response_trailers")
     }
 
-    fn count(&self, counter: Counter) {
-        if let Some(id) = self.metrics.0.get(counter.index()) {
-            // An uncounted event is no reason to fail a request.
-            let _uncounted = hostcalls::increment_metric(*id, 1).is_err();
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, HostError> {
+        let headers = to_block(&callout.headers);
+        self.as_root(|| abi::http_call(callout.cluster, &headers, callout.body, callout.timeout))
+            .map(CalloutId)
+            .map_err(refused("dispatch"))
+    }
+
+    fn callout_headers(&self) -> Result<HeaderMap, HostError> {
+        // The answer belongs to the root context, also when a stream has been entered meanwhile.
+        self.as_root(|| abi::header_block(MapType::HttpCallResponseHeaders))
+            .ok()
+            .and_then(header_map)
+            .ok_or(HostError { call: "callout_headers" })
+    }
+
+    fn callout_body(&self, length: usize) -> Result<Vec<u8>, HostError> {
+        self.as_root(|| abi::buffer(BufferType::HttpCallResponseBody, length))
+            .map_err(refused("callout_body"))
+    }
+
+    fn count(&self, counter: Counter, by: u64) {
+        if let Some(id) = self.metrics.counters.get(counter.index()) {
+            unmeasured(abi::increment_metric(*id, i64::try_from(by).unwrap_or(i64::MAX)));
+        }
+    }
+
+    fn move_gauge(&self, gauge: Gauge, by: i64) {
+        let ids = &self.metrics.gauges;
+        if let Some((id, share)) = ids.get(gauge.index()).zip(self.shares.get(gauge.index()))
+            && abi::increment_metric(*id, by).is_ok()
+        {
+            share.set(share.get().saturating_add(by));
+        }
+    }
+
+    fn observe(&self, histogram: Histogram, value: u64) {
+        if let Some(id) = self.metrics.histograms.get(histogram.index()) {
+            unmeasured(abi::record_metric(*id, value));
         }
     }
 }
 
-fn refused(call: &'static str) -> impl Fn(Status) -> HostError {
+/// A block as a map with at least one header.
+fn header_map(block: Vec<u8>) -> Option<HeaderMap> {
+    HeaderMap::from_block(block).ok().filter(|map| !map.is_empty())
+}
+
+/// What cannot be measured is no reason to fail a request.
+fn unmeasured(_result: Result<(), Refused>) {}
+
+fn refused(call: &'static str) -> impl Fn(Refused) -> HostError {
     move |_| HostError { call }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Clock, grants::Grants, logins::Logins, metrics::Metrics, records::Records,
-    settings::Settings, upstreams::LoginUpstream,
+    clock::Clock, feed::Feed, grants::Grants, logins::Logins, metrics::Metrics, records::Records,
+    renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
 };
 
 /// The service without its listeners.
@@ -13,8 +13,10 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) records: Arc<Records>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) logins: Logins,
     pub(crate) grants: Grants,
+    pub(crate) renewals: Renewals,
 }
 
 impl App {
@@ -25,19 +27,29 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let metrics = Arc::clone(records.metrics());
+        let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
+        let feed = Arc::new(feed);
         let logins = Logins::new(
             Arc::clone(&records),
-            upstream,
+            Arc::clone(&upstream),
             Arc::clone(&clock),
             Arc::clone(&settings),
             Arc::clone(&metrics),
         );
         let grants = Grants::new(
             Arc::clone(&records),
+            Arc::clone(&feed),
             Arc::clone(&clock),
             Arc::clone(&settings),
             Arc::clone(&metrics),
         );
-        Self { settings, clock, records, metrics, logins, grants }
+        let renewals = Renewals::new(
+            Arc::clone(&records),
+            Arc::clone(&feed),
+            upstream,
+            Arc::clone(&clock),
+            Arc::clone(&settings),
+        );
+        Self { settings, clock, records, metrics, feed, logins, grants, renewals }
     }
 }

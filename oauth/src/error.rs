@@ -60,6 +60,10 @@ pub(crate) enum Error {
     Timeout,
     /// IntelligenceBank could not be reached, or answered nonsense.
     Platform(&'static str),
+    /// IntelligenceBank cannot be asked about a session now; nothing has been decided.
+    RenewalUnavailable,
+    /// A bound of this service is reached; later there may be room.
+    Busy,
     /// The store is out of order; the cause has been logged.
     StoreUnavailable,
     /// This service failed; the cause has been logged.
@@ -94,7 +98,11 @@ impl Error {
             Self::InvalidToken(_) => "invalid_token",
             Self::InsufficientScope(_) => "insufficient_scope",
             Self::NotFound => "not_found",
-            Self::Timeout | Self::StoreUnavailable | Self::Platform(_) => "temporarily_unavailable",
+            Self::Timeout
+            | Self::StoreUnavailable
+            | Self::Platform(_)
+            | Self::RenewalUnavailable
+            | Self::Busy => "temporarily_unavailable",
             Self::Internal => "server_error",
         }
     }
@@ -123,6 +131,8 @@ impl Error {
             Self::MethodNotAllowed => "This path does not know this method",
             Self::BodyTooLarge => "The request body is too large",
             Self::Timeout => "The request took too long",
+            Self::RenewalUnavailable => "The platform cannot be asked about the session now",
+            Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::Internal => "The service failed to answer this request",
         }
@@ -131,8 +141,8 @@ impl Error {
     /// Whose fault it is.
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::Internal | Self::StoreUnavailable | Self::Timeout => Fault::Service,
-            Self::Platform(_) => Fault::Upstream,
+            Self::Internal | Self::StoreUnavailable | Self::Timeout | Self::Busy => Fault::Service,
+            Self::Platform(_) | Self::RenewalUnavailable => Fault::Upstream,
             _ => Fault::Client,
         }
     }

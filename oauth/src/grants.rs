@@ -9,6 +9,7 @@ use crate::{
     clients::{Client, narrow},
     clock::Clock,
     error::Error,
+    feed::Feed,
     metrics::{Metrics, Replayed},
     pkce,
     records::{Records, Versioned},
@@ -18,18 +19,28 @@ use crate::{
     tokens::{AccessToken, Code, RefreshToken, random_id},
 };
 
+mod look_up;
 mod record;
+mod revocation;
+mod seed;
 mod successor;
 
+pub(crate) use look_up::{GoodToken, Looked};
 pub(crate) use record::{AccessRecord, CodeRecord};
 use record::{ActiveCode, Grant, RefreshRecord, RefreshState};
+pub(crate) use seed::{MOST_IN_ONE_STEP, Seed};
 use successor::Successor;
 
 const UNKNOWN_CODE: Error = Error::InvalidGrant("The code is not known, has expired, or was used");
 const UNKNOWN_REFRESH: Error =
     Error::InvalidGrant("The refresh token is not known, has expired, or was used");
 /// Clients match these words to decide for a new login.
-pub(crate) const SESSION_EXPIRED: &str = "Session has expired";
+pub(crate) const fn session_over(reason: InactiveReason) -> &'static str {
+    match reason {
+        InactiveReason::RefreshLimitExceeded => "Session refresh limit exceeded",
+        InactiveReason::SessionExpired | InactiveReason::InvalidToken => "Session has expired",
+    }
+}
 
 /// A code that a client presents, with what must agree with it.
 pub(crate) struct Exchange<'r> {
@@ -58,36 +69,24 @@ pub(crate) struct Issued {
     pub(crate) session: Session,
 }
 
-/// What an access token stands for.
-#[derive(Debug)]
-pub(crate) enum Looked {
-    Good(Box<GoodToken>),
-    Refused(InactiveReason),
-}
-
-/// An access token that may be used now.
-#[derive(Debug)]
-pub(crate) struct GoodToken {
-    pub(crate) token: AccessRecord,
-    pub(crate) session: Session,
-}
-
 /// Issues, refreshes, looks up and revokes.
 pub(crate) struct Grants {
     records: Arc<Records>,
     clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
+    feed: Arc<Feed>,
 }
 
 impl Grants {
     pub(crate) fn new(
         records: Arc<Records>,
+        feed: Arc<Feed>,
         clock: Arc<dyn Clock>,
         settings: Arc<Settings>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { records, clock, settings, metrics }
+        Self { records, clock, settings, metrics, feed }
     }
 
     fn lifetimes(&self) -> TokenSettings {
@@ -121,7 +120,7 @@ impl Grants {
             };
             check_exchange(&active, client, exchange)?;
             if active.session.is_over(now) {
-                return Err(Error::InvalidGrant(SESSION_EXPIRED));
+                return Err(self.over(&active.session));
             }
             if let Some(issued) = self.issue_first(&code, version, *active, now).await? {
                 self.metrics.issued("authorization_code");
@@ -141,7 +140,8 @@ impl Grants {
         now: u64,
     ) -> Result<Option<Issued>, Error> {
         let lifetimes = self.lifetimes();
-        let (access_token, refresh_token) = (AccessToken::generate()?, RefreshToken::generate()?);
+        let access_token = AccessToken::generate(&self.settings.token_tags)?;
+        let refresh_token = RefreshToken::generate()?;
         let id = random_id()?;
         let refresh_until = now.saturating_add(lifetimes.refresh_token_seconds);
         let grant = Grant {
@@ -156,8 +156,7 @@ impl Grants {
         // Long enough for a replay to be noticed while anything of this grant lives.
         let spent_until = refresh_until.max(access.expires_at);
         let session = active.session;
-        let session_until =
-            session.expires_at.max(now).saturating_add(lifetimes.access_token_seconds);
+        let session_until = session.kept_until(lifetimes.access_token_seconds);
         let refresh = RefreshRecord { grant: id.clone(), state: RefreshState::Live };
         let applied = self
             .records
@@ -192,14 +191,17 @@ impl Grants {
             let now = self.clock.unix_seconds();
             let found = self.records.get::<RefreshRecord>(&token.id(), now).await?;
             let Versioned { record, version } = found.ok_or(UNKNOWN_REFRESH)?;
-            let grant = self.records.get::<Grant>(&record.grant, now).await?;
-            let grant = grant.ok_or(UNKNOWN_REFRESH)?.record;
+            let found = self.records.get_both::<Grant, Session>(&record.grant, now).await?;
+            let (grant, session) = found;
+            let grant = grant.ok_or(UNKNOWN_REFRESH)?;
             if grant.client_id != client.id {
                 return Err(UNKNOWN_REFRESH);
             }
-            let session = self.records.get::<Session>(&record.grant, now).await?;
-            let session = session.map(|found| found.record).filter(|session| !session.is_over(now));
-            let session = session.ok_or(Error::InvalidGrant(SESSION_EXPIRED));
+            let session = match session {
+                Some(session) if !session.is_over(now) => Ok(session),
+                Some(session) => Err(self.over(&session)),
+                None => Err(Error::InvalidGrant(session_over(InactiveReason::SessionExpired))),
+            };
             let scope = check_refresh(&grant, refresh);
             match &record.state {
                 RefreshState::Spent { at, successor } => {
@@ -245,7 +247,7 @@ impl Grants {
         now: u64,
     ) -> Result<Option<Successor>, Error> {
         let access = AccessRecord::new(id, grant, scope, now, self.lifetimes());
-        let successor = Successor::generate(&access)?;
+        let successor = Successor::generate(&access, &self.settings.token_tags)?;
         let (access_token, refresh_token) = successor.tokens()?;
         let state = RefreshState::Spent { at: now, successor: successor.seal(token)? };
         let spent = RefreshRecord { grant: id.to_owned(), state };
@@ -279,39 +281,12 @@ impl Grants {
         let unused = next.is_some_and(|next| matches!(next.record.state, RefreshState::Live));
         Ok(unused.then_some(successor))
     }
+}
 
-    /// What an access token stands for now.
-    pub(crate) async fn look_up(&self, token: &str) -> Result<Looked, Error> {
-        let invalid = Looked::Refused(InactiveReason::InvalidToken);
-        let Some(token) = AccessToken::parse(token) else { return Ok(invalid) };
-        let now = self.clock.unix_seconds();
-        let Some(access) = self.records.get::<AccessRecord>(&token.id(), now).await? else {
-            return Ok(invalid);
-        };
-        let token = access.record;
-        if self.records.get::<Grant>(&token.grant, now).await?.is_none() {
-            return Ok(invalid);
-        }
-        // A session outlives its end in the store by an access token's lifetime: where it is gone,
-        // it is over.
-        match self.records.get::<Session>(&token.grant, now).await? {
-            Some(session) if !session.record.is_over(now) => {
-                Ok(Looked::Good(Box::new(GoodToken { token, session: session.record })))
-            }
-            _ => Ok(Looked::Refused(InactiveReason::SessionExpired)),
-        }
-    }
-
-    /// Ends a grant, its tokens and its session.
-    async fn revoke(&self, grant: &str) -> Result<(), Error> {
-        let now = self.clock.unix_seconds();
-        self.records
-            .changes()
-            .remove::<Grant>(grant)
-            .remove::<Session>(grant)
-            .apply(now)
-            .await
-            .map(|_| ())
+impl Grants {
+    /// The refusal of a grant whose session is over.
+    fn over(&self, session: &Session) -> Error {
+        Error::InvalidGrant(session_over(session.reason_when_over(self.settings.sessions)))
     }
 }
 

@@ -1,21 +1,25 @@
 //! The OAuth 2.0 service that keeps IntelligenceBank sessions.
 //!
-//! A request's way: `endpoints` read parameters and write answers, `logins` and `grants` decide,
-//! `records` seal what the `store` keeps, and `upstreams` speak to IntelligenceBank.
+//! A request's way: `endpoints` read parameters and write answers, `logins`, `grants` and `renewals`
+//! decide, `feed` tells gateways what has ended, `records` seal what the `store` keeps, and
+//! `upstreams` speak to IntelligenceBank.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod app;
 mod authorization;
 mod clients;
 mod clock;
 mod endpoints;
 mod error;
+mod feed;
 mod grants;
 mod hosts;
 mod logins;
 mod metrics;
 mod pkce;
 mod records;
+mod renewals;
 mod sealing;
 mod server;
 mod sessions;
@@ -27,6 +31,7 @@ mod tests;
 mod tokens;
 mod upstreams;
 
+pub use admin::{SeedError, SeedOptions, seed};
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};
 pub use telemetry::start as start_log;

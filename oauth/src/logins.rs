@@ -234,11 +234,15 @@ impl Logins {
         let expires_at = now.saturating_add(self.settings.tokens.code_seconds);
         let next = next.and_then(|session| {
             let hosts = &self.settings.intelligencebank.api_hosts;
-            Session::begin(&login.platform_host, session, hosts, self.settings.sessions, now)
-                .map_err(|cause| {
-                    tracing::warn!(%cause, "a login is refused");
-                    cause.into()
-                })
+            let secret = match &login.state {
+                State::Pending { login, .. } => Some(login.clone()),
+                State::Complete { .. } | State::Failed(_) => None,
+            };
+            let (host, sessions) = (&login.platform_host, self.settings.sessions);
+            Session::begin(host, secret, session, hosts, sessions, now).map_err(|cause| {
+                tracing::warn!(%cause, "a login is refused");
+                cause.into()
+            })
         });
         let (state, code, event) = match next {
             Ok(session) => {

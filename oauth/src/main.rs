@@ -4,7 +4,7 @@
 use std::{error::Error, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use ib_oauth::Settings;
+use ib_oauth::{SeedOptions, Settings};
 
 /// The OAuth 2.0 service of ib-gateway.
 ///
@@ -27,6 +27,37 @@ enum Command {
     /// Read the settings and the files that they name, say what is wrong, and end: 0 when all is
     /// well, 1 when not.
     Check(Config),
+    /// Work on the store while no service runs on it.
+    #[command(subcommand)]
+    Admin(Admin),
+}
+
+#[derive(Subcommand)]
+enum Admin {
+    /// Write invented grants into the store, for benchmarks, and their access tokens into a file. The
+    /// settings must have a `development` section.
+    Seed(Seed),
+}
+
+#[derive(clap::Args)]
+struct Seed {
+    #[command(flatten)]
+    config: Config,
+    /// How many grants.
+    #[arg(long, value_name = "N")]
+    grants: usize,
+    /// Where the access tokens go, one a line; the file is replaced.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+    /// The registered client that the grants are for.
+    #[arg(long, value_name = "ID", default_value = "mcp-public-client")]
+    client: String,
+    /// The platform that the sessions are said to be of.
+    #[arg(long, value_name = "HOST", default_value = "company.intelligencebank.com")]
+    platform: String,
+    /// The address of its API.
+    #[arg(long, value_name = "URL")]
+    api_url: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -41,6 +72,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Serve(Config { config }) => serve(&config),
         Command::Check(Config { config }) => check(&config),
+        Command::Admin(Admin::Seed(arguments)) => seed(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -64,5 +96,17 @@ fn check(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
         writeln!(std::io::stderr(), "ib-oauth: warning: {warning}")?;
     }
     writeln!(std::io::stdout(), "{}: the settings can be used", config.display())?;
+    Ok(())
+}
+
+fn seed(arguments: Seed) -> Result<(), Box<dyn Error>> {
+    let Seed { config, grants, output, client, platform, api_url } = arguments;
+    let settings = Settings::load(&config.config)?;
+    let options = SeedOptions { grants, output, client, platform, api_url };
+    ib_oauth::seed(settings, &options, |done| {
+        writeln!(std::io::stderr(), "ib-oauth: {done} of {grants} grants").ok();
+    })?;
+    let output = options.output.display();
+    writeln!(std::io::stdout(), "{grants} grants; their access tokens are in {output}")?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ib_contract::InactiveReason;
+use ib_contract::{InactiveReason, RenewalCause, Revoked};
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -12,6 +12,9 @@ const DURATIONS: &str = "oauth_request_duration_seconds";
 const LOGINS: &str = "oauth_logins_total";
 const ISSUED: &str = "oauth_tokens_issued_total";
 const REPLAYS: &str = "oauth_replays_total";
+const RENEWALS: &str = "oauth_renewals_total";
+const REVOCATIONS: &str = "oauth_revocations_total";
+const FEED_WAITING: &str = "oauth_revocation_feed_waiting";
 const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
 /// Upper bounds of the histogram's buckets, in seconds.
 const BUCKETS: [f64; 12] =
@@ -56,6 +59,19 @@ pub(crate) enum LoginEvent {
     Begun,
     Completed,
     Failed,
+}
+
+/// What came of a request for a renewal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RenewalResult {
+    /// IntelligenceBank was asked and gave a newer session.
+    Renewed,
+    /// It was asked and gave nothing newer.
+    NothingNewer,
+    /// It could not be asked.
+    Unreachable,
+    /// It was not asked: the answer was known.
+    Known,
 }
 
 /// What was presented a second time.
@@ -153,6 +169,28 @@ impl Metrics {
         self.count(REPLAYS, &[("what", what)], 1);
     }
 
+    pub(crate) fn renewal(&self, cause: RenewalCause, result: RenewalResult) {
+        let result = match result {
+            RenewalResult::Renewed => "renewed",
+            RenewalResult::NothingNewer => "nothing_newer",
+            RenewalResult::Unreachable => "unreachable",
+            RenewalResult::Known => "known",
+        };
+        self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 1);
+    }
+
+    /// An event was written to the revocation feed.
+    pub(crate) fn revocation(&self, revoked: &Revoked) {
+        self.count(REVOCATIONS, &[("what", kind(revoked))], 1);
+    }
+
+    /// A poll of the revocation feed begins (1) or ends (-1) to wait.
+    pub(crate) fn feed_waiting(&self, change: f64) {
+        self.recorder
+            .register_gauge(&Key::from_static_name(FEED_WAITING), &METADATA)
+            .increment(change);
+    }
+
     /// A record was read that no configured key opens.
     pub(crate) fn unknown_sealing_key(&self) {
         self.count(UNKNOWN_KEYS, &[], 1);
@@ -172,6 +210,8 @@ impl Metrics {
             (LOGINS, "Logins begun, completed and failed."),
             (ISSUED, "Access tokens issued, by grant type."),
             (REPLAYS, "Codes and refresh tokens presented a second time; each ended its grant."),
+            (RENEWALS, "Renewals asked for by the gateway, by cause and result."),
+            (REVOCATIONS, "Events of the revocation feed, by what ended."),
             (UNKNOWN_KEYS, "Records read whose sealing key is not configured; taken as absent."),
         ];
         for (name, help) in counters {
@@ -188,9 +228,30 @@ impl Metrics {
                 self.count(INTROSPECTIONS, &[("caller", caller), ("result", result)], 0);
             }
         }
+        let waiting = SharedString::from("Polls of the revocation feed that wait for an event.");
+        self.recorder.describe_gauge(KeyName::from(FEED_WAITING), Some(Unit::Count), waiting);
+        self.feed_waiting(0.0);
+        for what in ["session", "access_token"] {
+            self.count(REVOCATIONS, &[("what", what)], 0);
+        }
+        for result in ["renewed", "nothing_newer", "unreachable", "known"] {
+            for cause in [RenewalCause::NearExpiry, RenewalCause::Rejected] {
+                self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 0);
+            }
+        }
         for what in ["code", "refresh_token"] {
             self.count(REPLAYS, &[("what", what)], 0);
         }
         self.count(UNKNOWN_KEYS, &[], 0);
+    }
+}
+
+fn kind(revoked: &Revoked) -> &'static str {
+    match revoked {
+        Revoked::Session(_) => "session",
+        Revoked::TokenSha256(_) => "access_token",
+        Revoked::Subject(_) => "subject",
+        Revoked::Client(_) => "client",
+        Revoked::Unknown => "unknown",
     }
 }

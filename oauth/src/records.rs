@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     metrics::Metrics,
     sealing::{Sealer, SealingError},
-    store::{Applied, Change, Condition, Key, Operation, Store, Table},
+    store::{Applied, Change, Condition, Key, Operation, Store, Stored, Table},
 };
 
 mod canary;
@@ -60,7 +60,43 @@ impl Records {
         now: u64,
     ) -> Result<Option<Versioned<R>>, Error> {
         let key = Key::new(R::TABLE, id);
-        let Some(stored) = self.store.get(&key, now).await? else { return Ok(None) };
+        let stored = self.store.get(&key, now).await?;
+        self.open(&key, stored)
+    }
+
+    /// The records called `ids`, in their order, as they were at one moment.
+    pub(crate) async fn get_all<R: Record>(
+        &self,
+        ids: &[String],
+        now: u64,
+    ) -> Result<Vec<Option<R>>, Error> {
+        let keys: Vec<_> = ids.iter().map(|id| Key::new(R::TABLE, id)).collect();
+        let found = self.store.get_many(&keys, now).await?;
+        let opened = keys.iter().zip(found).map(|(key, stored)| self.open(key, stored));
+        opened.map(|found| Ok(found?.map(|found| found.record))).collect()
+    }
+
+    /// Two records of the same id, as they were at one moment.
+    pub(crate) async fn get_both<A: Record, B: Record>(
+        &self,
+        id: &str,
+        now: u64,
+    ) -> Result<(Option<A>, Option<B>), Error> {
+        let keys = [Key::new(A::TABLE, id), Key::new(B::TABLE, id)];
+        let mut found = self.store.get_many(&keys, now).await?.into_iter();
+        let [first, second] = &keys;
+        let a = self.open(first, found.next().flatten())?.map(|found| found.record);
+        let b = self.open(second, found.next().flatten())?.map(|found| found.record);
+        Ok((a, b))
+    }
+
+    /// Opens what the store holds under `key`.
+    pub(crate) fn open<R: Record>(
+        &self,
+        key: &Key,
+        stored: Option<Stored>,
+    ) -> Result<Option<Versioned<R>>, Error> {
+        let Some(stored) = stored else { return Ok(None) };
         let name = key.to_string();
         let plain = match self.sealer.open(name.as_bytes(), &stored.value) {
             Ok(plain) => plain,
@@ -89,6 +125,7 @@ impl Records {
 }
 
 /// Changes that happen together or not at all.
+#[derive(Clone)]
 #[must_use = "nothing happens before `apply`"]
 pub(crate) struct Changes<'r> {
     records: &'r Records,
@@ -121,6 +158,19 @@ impl Changes<'_> {
     /// Removes a record, whether or not it exists.
     pub(crate) fn remove<R: Record>(self, id: &str) -> Self {
         self.with::<R>(id, Condition::Any, Change::Delete)
+    }
+
+    /// Removes a record that must exist.
+    pub(crate) fn take<R: Record>(self, id: &str) -> Self {
+        self.with::<R>(id, Condition::Present, Change::Delete)
+    }
+
+    /// Writes a value that is no secret and is not sealed.
+    pub(crate) fn put_plain(mut self, key: Key, condition: Condition, value: Vec<u8>) -> Self {
+        // It is kept for good.
+        let change = Change::Put { value, expires_at: u64::MAX };
+        self.operations.push(Operation { key, condition, change });
+        self
     }
 
     /// Does it, at `now` (Unix seconds). What was done is durable when this returns.

@@ -132,6 +132,7 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     ];
     let outcome = wait_for_end(app.records.store(), &mut signals).await;
     tracing::info!("the service stops");
+    app.feed.close();
     drop(stop);
     for server in servers {
         if server.await.is_err() {

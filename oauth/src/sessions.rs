@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ib_contract::{Secret, Upstream};
+use ib_contract::{InactiveReason, Secret, Upstream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,6 +13,13 @@ use crate::{
     store::Table,
     upstreams::{Person, UpstreamSession},
 };
+
+mod renewal;
+#[cfg(test)]
+mod tests;
+
+use renewal::Renewal;
+pub(crate) use renewal::{Question, Reading};
 
 /// Shortest and longest period that is believed, in hours.
 const PERIOD_HOURS: std::ops::RangeInclusive<i64> = 1..=120;
@@ -36,7 +43,18 @@ pub(crate) struct Session {
     pub(crate) generation: u64,
     /// What proves the session.
     pub(crate) sid: Secret,
+    /// What proved it before the last renewal.
+    #[serde(default)]
+    previous_sid: Option<Secret>,
     pub(crate) person: Person,
+    /// What the session is read again with. Without it the session cannot be renewed.
+    #[serde(default)]
+    login: Option<Secret>,
+    /// `loginTime` as IntelligenceBank gave it, whatever this service's clock said.
+    #[serde(default)]
+    login_time: Option<u64>,
+    #[serde(default)]
+    renewal: Renewal,
 }
 
 impl Record for Session {
@@ -55,9 +73,10 @@ pub(crate) enum SessionRefused {
 }
 
 impl Session {
-    /// Takes over a session that began on `platform_host`, at `now` (Unix seconds).
+    /// Takes over a session that began on `platform_host` with `login`, at `now` (Unix seconds).
     pub(crate) fn begin(
         platform_host: &str,
+        login: Option<Secret>,
         upstream: UpstreamSession,
         api_hosts: &HostList,
         settings: SessionSettings,
@@ -81,14 +100,34 @@ impl Session {
             expires_at: created_at.saturating_add(period_hours.saturating_mul(3_600)),
             generation: 1,
             sid: upstream.sid,
+            previous_sid: None,
             person: upstream.person,
+            login,
+            login_time: upstream.login_time,
+            renewal: Renewal::default(),
         };
         if session.is_over(now) { Err(SessionRefused::AlreadyOver) } else { Ok(session) }
     }
 
-    /// Whether the session is over at `now` (Unix seconds).
+    /// Whether the session is over at `now` (Unix seconds): its time has come, or IntelligenceBank
+    /// has rejected it and gave nothing newer.
     pub(crate) fn is_over(&self, now: u64) -> bool {
-        now >= self.expires_at
+        now >= self.expires_at || self.renewal.was_rejected()
+    }
+
+    /// Why a token of this session is refused once the session is over.
+    pub(crate) fn reason_when_over(&self, settings: SessionSettings) -> InactiveReason {
+        if self.attempts_have_run_out(settings) {
+            InactiveReason::RefreshLimitExceeded
+        } else {
+            InactiveReason::SessionExpired
+        }
+    }
+
+    /// Until when the store keeps the session (Unix seconds): as long as an access token may ask why
+    /// it is refused.
+    pub(crate) fn kept_until(&self, access_token_seconds: u64) -> u64 {
+        self.expires_at.saturating_add(access_token_seconds)
     }
 
     /// Seconds left at `now` (Unix seconds).
@@ -110,106 +149,15 @@ impl Session {
             session: id.to_owned(),
             hosts: self.hosts(),
             headers: BTreeMap::from([("sid".to_owned(), self.sid.clone())]),
+            previous_headers: self
+                .previous_sid
+                .iter()
+                .map(|sid| ("sid".to_owned(), sid.clone()))
+                .collect(),
             generation: self.generation,
-            refresh_in: expires_in.saturating_sub(settings.refresh_window_seconds),
+            refresh_in: self.due_at(settings).saturating_sub(now).min(expires_in),
             expires_in,
-            refresh_limit_exceeded: false,
+            refresh_limit_exceeded: self.attempts_have_run_out(settings),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ib_contract::Secret;
-
-    use super::{Session, SessionRefused};
-    use crate::{
-        hosts::{HostList, HostPattern},
-        settings::SessionSettings,
-        upstreams::{Person, UpstreamSession},
-    };
-
-    const SETTINGS: SessionSettings =
-        SessionSettings { refresh_window_seconds: 300, default_period_hours: 24 };
-    const NOW: u64 = 1_800_000_000;
-
-    fn upstream() -> UpstreamSession {
-        UpstreamSession {
-            sid: Secret::new("0123456789abcdef"),
-            login_time: Some(NOW - 10),
-            period_hours: Some(2),
-            api_url: Some("https://apiv3.intelligencebank.com".to_owned()),
-            ib_client_id: None,
-            person: Person {
-                uuid: "user".to_owned(),
-                given_name: None,
-                family_name: None,
-                email: None,
-            },
-        }
-    }
-
-    fn begin(upstream: UpstreamSession) -> Result<Session, SessionRefused> {
-        let hosts = HostList::new(vec![HostPattern::parse("*.intelligencebank.com").unwrap()]);
-        Session::begin("company.intelligencebank.com", upstream, &hosts, SETTINGS, NOW)
-    }
-
-    #[test]
-    fn defect_22_a_session_lives_for_the_period_that_intelligencebank_gives_within_its_bounds() {
-        for (given, hours) in
-            [(Some(2), 2), (Some(0), 1), (Some(-5), 1), (Some(121), 120), (None, 24)]
-        {
-            let session = begin(UpstreamSession { period_hours: given, ..upstream() }).unwrap();
-            assert_eq!(session.period_hours, hours);
-            assert_eq!(session.expires_at, NOW - 10 + hours * 3_600);
-        }
-    }
-
-    #[test]
-    fn a_session_is_over_in_the_very_second_of_its_end() {
-        let session = begin(upstream()).unwrap();
-        assert!(!session.is_over(session.expires_at - 1));
-        assert!(session.is_over(session.expires_at));
-        assert_eq!(session.expires_in(session.expires_at + 5), 0);
-    }
-
-    #[test]
-    fn a_login_time_in_the_future_or_none_does_not_make_a_session_longer() {
-        for login_time in [Some(NOW + 1_000_000), Some(u64::MAX), Some(0), None] {
-            let session = begin(UpstreamSession { login_time, ..upstream() }).unwrap();
-            assert_eq!(session.expires_at, NOW + 2 * 3_600);
-        }
-    }
-
-    #[test]
-    fn a_session_whose_period_has_passed_is_not_taken_over() {
-        let begin_at =
-            |login_time| begin(UpstreamSession { login_time: Some(login_time), ..upstream() });
-        assert_eq!(begin_at(NOW - 7_199).unwrap().expires_in(NOW), 1);
-        assert_eq!(begin_at(NOW - 7_200).unwrap_err(), SessionRefused::AlreadyOver);
-        assert_eq!(begin_at(1).unwrap_err(), SessionRefused::AlreadyOver);
-    }
-
-    #[test]
-    fn defect_2_the_session_id_is_for_the_platform_and_its_api_host_alone() {
-        let hosts = begin(upstream()).unwrap().hosts();
-        assert_eq!(hosts, ["company.intelligencebank.com", "apiv3.intelligencebank.com"]);
-        let own = Some("https://company.intelligencebank.com/".to_owned());
-        let hosts = begin(UpstreamSession { api_url: own, ..upstream() }).unwrap().hosts();
-        assert_eq!(hosts, ["company.intelligencebank.com"]);
-        let hosts = begin(UpstreamSession { api_url: None, ..upstream() }).unwrap().hosts();
-        assert_eq!(hosts, ["company.intelligencebank.com"]);
-        let evil = Some("https://evil.example".to_owned());
-        let refused = begin(UpstreamSession { api_url: evil, ..upstream() });
-        assert_eq!(refused.unwrap_err(), SessionRefused::ApiHostNotAllowed);
-    }
-
-    #[test]
-    fn the_gateway_is_told_when_to_renew_before_the_end_and_never_a_negative_time() {
-        let session = begin(upstream()).unwrap();
-        let told = session.upstream("id", SETTINGS, NOW);
-        assert_eq!((told.refresh_in, told.expires_in), (7_190 - 300, 7_190));
-        let told = session.upstream("id", SETTINGS, session.expires_at - 100);
-        assert_eq!((told.refresh_in, told.expires_in), (0, 100));
     }
 }

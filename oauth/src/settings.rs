@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{clients::Clients, hosts::HostList, sealing::Sealer, tokens::SecretHash};
+use crate::{
+    clients::Clients,
+    hosts::HostList,
+    sealing::Sealer,
+    tokens::{SecretHash, TagKeys},
+};
 
 mod check;
 mod file;
@@ -57,6 +62,7 @@ pub struct Settings {
     pub(crate) log: String,
     pub(crate) store: StoreSettings,
     pub(crate) sealer: Arc<Sealer>,
+    pub(crate) token_tags: TagKeys,
     pub(crate) gateway_credentials: Vec<SecretHash>,
     pub(crate) resources: Resources,
     pub(crate) intelligencebank: IntelligenceBankSettings,
@@ -64,6 +70,8 @@ pub struct Settings {
     pub(crate) sessions: SessionSettings,
     pub(crate) server: ServerSettings,
     pub(crate) clients: Clients,
+    /// Whether there is a `development` section.
+    pub(crate) in_development: bool,
     warnings: Vec<Problem>,
 }
 
@@ -195,6 +203,10 @@ pub(crate) struct TokenSettings {
 pub(crate) struct SessionSettings {
     pub(crate) refresh_window_seconds: u64,
     pub(crate) default_period_hours: u64,
+    /// Readings without anything newer after which a session is no longer renewed.
+    pub(crate) maximum_refresh_attempts: u64,
+    /// Least time between two of them.
+    pub(crate) renewal_spacing_seconds: u64,
 }
 
 /// Bounds of the HTTP servers.

@@ -27,6 +27,7 @@ fn settings(folder: &TempDir, more: &str) -> PathBuf {
         path
     };
     let key = write("sealing-key", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+    let tags = write("token-tag-key", "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=");
     let credential = write("gateway-credential", "gateway-credential-for-tests-0123456789");
     let store = folder.path().join("store.redb");
     write(
@@ -36,6 +37,7 @@ fn settings(folder: &TempDir, more: &str) -> PathBuf {
              listen: {{ public: \"127.0.0.1:0\", internal: \"127.0.0.1:0\" }}\n\
              store: {{ engine: redb, path: {store:?} }}\n\
              sealing: {{ keys: [ {{ id: k1, file: {key:?} }} ] }}\n\
+             token_tags: {{ keys: [ {{ id: t1, file: {tags:?} }} ] }}\n\
              gateway: {{ credentials: [ {{ file: {credential:?} }} ] }}\n\
              clients: [ {{ id: c, type: public, redirect_uris: [ \"http://127.0.0.1/callback\" ] }} ]\n\
              {more}\n"
@@ -164,6 +166,89 @@ fn a_request_that_was_accepted_is_answered_before_the_stop() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("HTTP/1.1 400") && answer.contains("grant_type"), "{answer}");
     assert!(serving.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_gateway_that_waits_for_revocations_delays_no_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serving = Serving::start(&settings(&folder, "server: { shutdown_seconds: 600 }"));
+    let ask = |query: &str| {
+        let mut stream = TcpStream::connect(serving.internal).unwrap();
+        write!(
+            stream,
+            "GET /revocations{query} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+             authorization: Bearer gateway-credential-for-tests-0123456789\r\n\r\n"
+        )
+        .unwrap();
+        stream
+    };
+    let read = |mut stream: TcpStream| {
+        let mut answer = String::new();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let told = read(ask(""));
+    let head = told.split_once("\"as_of\":").unwrap().1.split_once(',').unwrap().0.to_owned();
+    let waiting = ask(&format!("?after={head}&wait=30"));
+    let waits = "oauth_revocation_feed_waiting 1";
+    while !serving.get(serving.internal, "/metrics").contains(waits) {}
+    serving.signal("-TERM");
+    let answer = read(waiting);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&head), "{answer}");
+    assert!(serving.child.wait().unwrap().success());
+}
+
+#[test]
+fn seeding_fills_the_store_with_good_tokens_and_needs_a_development_section() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("tokens.txt");
+    let seed = |config: &Path, more: &[&str]| {
+        Command::new(PROGRAM)
+            .args(["admin", "seed", "--grants", "12", "--client", "c", "--config"])
+            .arg(config)
+            .arg("--output")
+            .arg(&output)
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let refused = seed(&settings(&folder, ""), &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("development: "));
+    let config = settings(&folder, "development: {}");
+    for (option, value) in [
+        ("--platform", "evil.example"),
+        ("--api-url", "https://evil.example"),
+        ("--api-url", "http://apiv3.intelligencebank.com"),
+    ] {
+        let refused = seed(&config, &[option, value]);
+        assert!(String::from_utf8(refused.stderr).unwrap().contains(option), "{value}");
+    }
+    assert!(!output.exists());
+    let seeded = seed(&config, &["--api-url", "https://apiv3.intelligencebank.com"]);
+    assert!(seeded.status.success(), "{seeded:?}");
+    let tokens = std::fs::read_to_string(&output).unwrap();
+    let tokens: std::collections::HashSet<_> = tokens.lines().collect();
+    assert_eq!(tokens.len(), 12);
+    let serving = Serving::start(&config);
+    for token in tokens {
+        let mut stream = TcpStream::connect(serving.internal).unwrap();
+        let body = format!("token={token}");
+        write!(
+            stream,
+            "POST /introspect HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\
+             authorization: Bearer gateway-credential-for-tests-0123456789\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(r#""active":true"#), "{answer}");
+        let hosts = r#"["company.intelligencebank.com","apiv3.intelligencebank.com"]"#;
+        assert!(answer.contains(hosts), "{answer}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn active() -> ActiveToken {
             refresh_in: 10,
             expires_in: 20,
             refresh_limit_exceeded: false,
+            previous_headers: BTreeMap::new(),
         }],
     }
 }

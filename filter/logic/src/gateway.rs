@@ -1,69 +1,184 @@
-//! One worker's state: the policy, what is known about tokens, and how many streams wait.
+//! One worker's state: the policy, what is known about tokens and sessions, who waits for what.
 
 use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
+    cell::RefCell,
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
+    time::Duration,
 };
 
 use crate::{
-    ConfigurationError, Timestamp,
-    cache::{Decision, DecisionCache},
+    AnswerSize, CalloutId, ConfigurationError, Counter, Gauge, Host, StreamId, Timestamp,
+    cache::DecisionCache,
     config,
+    feed::Feed,
+    flight::{Flights, Purpose},
+    kept_body::BodyStore,
     policy::Policy,
-    token_service::Verdict,
+    session::SessionTable,
+    stream::{Answer, Places, Stream},
+    tally::Tally,
 };
 
+/// How often the host should call [`Gateway::on_tick`].
+pub const TICK: Duration = Duration::from_millis(250);
+
+/// Sessions that nothing uses any more are swept when there are so many names more than approvals.
+const SLACK_OF_SESSIONS: usize = 256;
+
 /// What all streams of one worker share. Workers share nothing: each asks for itself.
+///
+/// The phases of a stream are in `request`, `response` and `replay`; `asking` and `renewal` have the
+/// callouts. No cell is borrowed across a call to the host that could come back here.
 pub struct Gateway {
     pub(crate) policy: Policy,
-    // Borrowed within the methods below only, never across a call to the host.
-    decisions: RefCell<DecisionCache>,
-    waiting: Cell<u32>,
+    pub(crate) decisions: RefCell<DecisionCache>,
+    pub(crate) sessions: RefCell<SessionTable>,
+    pub(crate) flights: RefCell<Flights>,
+    pub(crate) feed: Option<RefCell<Feed>>,
+    streams: RefCell<Streams>,
+    /// Streams that wait: for the token service, or for their request to be sent again.
+    pub(crate) waiting: Places,
+    /// Rejected requests that are being sent again.
+    pub(crate) replaying: Places,
+    /// Those that will be when one of them is back. Each has a place among the waiting.
+    pub(crate) queue: RefCell<VecDeque<StreamId>>,
+    pub(crate) bodies: BodyStore,
+    tally: Tally,
 }
 
+type Streams = HashMap<StreamId, Stream, BuildHasherDefault<StreamHasher>>;
+
 impl Gateway {
-    /// Builds a gateway from the plugin's configuration, JSON.
+    /// Builds a gateway from the plugin's configuration, JSON, at `now`.
     ///
     /// # Errors
     ///
     /// [`ConfigurationError`] names the field that is not acceptable, and why.
-    pub fn from_configuration(json: &[u8]) -> Result<Self, ConfigurationError> {
-        Ok(Self::new(config::read(json)?))
+    pub fn from_configuration(json: &[u8], now: Timestamp) -> Result<Self, ConfigurationError> {
+        Ok(Self::new(config::read(json)?, now))
     }
 
-    pub(crate) fn new(policy: Policy) -> Self {
-        let decisions = RefCell::new(DecisionCache::new(policy.cache));
-        Self { policy, decisions, waiting: Cell::new(0) }
-    }
-
-    pub(crate) fn look_up(&self, token: &str, now: Timestamp) -> Option<Decision> {
-        self.decisions.borrow_mut().get(token, now)
-    }
-
-    pub(crate) fn keep(&self, token: &str, verdict: &Verdict, now: Timestamp) {
-        let decision = verdict.decision.clone();
-        self.decisions.borrow_mut().keep(token, decision, now, verdict.seconds);
-    }
-
-    /// Takes a place among the waiting streams, if there is one.
-    pub(crate) fn wait(self: &Rc<Self>) -> Option<WaitingPlace> {
-        let waiting = self.waiting.get();
-        if waiting >= self.policy.token_service.maximum_waiting {
-            return None;
+    pub(crate) fn new(policy: Policy, now: Timestamp) -> Self {
+        Self {
+            decisions: RefCell::new(DecisionCache::new(policy.cache)),
+            sessions: RefCell::default(),
+            flights: RefCell::default(),
+            feed: policy.revocations.map(|settings| RefCell::new(Feed::new(settings, now))),
+            streams: RefCell::default(),
+            waiting: Places::new(policy.token_service.maximum_waiting),
+            replaying: Places::new(policy.replay.maximum_in_progress),
+            queue: RefCell::default(),
+            bodies: BodyStore::new(policy.replay.maximum_request_bytes),
+            tally: Tally::default(),
+            policy,
         }
-        self.waiting.set(waiting.saturating_add(1));
-        Some(WaitingPlace { gateway: Rc::clone(self) })
+    }
+
+    /// Time has passed: the host calls this every [`TICK`], in no stream's name.
+    pub fn on_tick<H: Host>(&self, host: &H) {
+        self.poll_if_due(host);
+        let (granted, _) = self.decisions.borrow().counts();
+        let mut sessions = self.sessions.borrow_mut();
+        if sessions.len() > granted.saturating_add(SLACK_OF_SESSIONS) {
+            sessions.sweep();
+        }
+        drop(sessions);
+        self.measure();
+        self.tally.report(host);
+    }
+
+    /// A callout has ended, with an answer or without. In no stream's name.
+    pub fn on_callout_answer<H: Host>(&self, host: &H, callout: CalloutId, size: AnswerSize) {
+        let Some(flight) = self.flights.borrow_mut().end(callout) else { return };
+        match flight.purpose.clone() {
+            Purpose::Introspection { token, asked_before } => {
+                self.on_introspection(host, flight, &token, asked_before, size);
+            }
+            Purpose::Renewal { session, token, generation, cause } => {
+                let asked = crate::renewal::Asked { session, token, generation, cause };
+                self.on_renewal(host, flight, asked, size);
+            }
+            Purpose::Feed => self.on_feed_answer(host, size),
+            Purpose::Replay => self.on_replay_answer(host, flight, size),
+        }
+    }
+
+    /// A stream has ended, whichever way. Nothing is done in its name any more.
+    pub fn on_stream_end(&self, stream: StreamId) {
+        let ended = self.streams.borrow_mut().remove(&stream);
+        let callout = match &ended {
+            Some(Stream::Waiting(waiting)) => Some(waiting.callout),
+            Some(Stream::Approved(approved)) => match &approved.answer {
+                Answer::Rejected(rejected) => rejected.callout,
+                _ => None,
+            },
+            None => None,
+        };
+        if let Some(callout) = callout {
+            self.flights.borrow_mut().leave(callout, stream);
+        }
+    }
+
+    /// Reports what has been counted, without waiting for the next tick.
+    pub fn report<H: Host>(&self, host: &H) {
+        self.measure();
+        self.tally.report(host);
+    }
+
+    pub(crate) fn count(&self, counter: Counter) {
+        self.tally.count(counter, 1);
+    }
+
+    pub(crate) fn count_many(&self, counter: Counter, by: u64) {
+        self.tally.count(counter, by);
+    }
+
+    pub(crate) fn put_stream(&self, id: StreamId, stream: Stream) {
+        self.streams.borrow_mut().insert(id, stream);
+    }
+
+    pub(crate) fn take_stream(&self, id: StreamId) -> Option<Stream> {
+        self.streams.borrow_mut().remove(&id)
+    }
+
+    /// Whether another introspection or renewal may begin.
+    pub(crate) fn may_call_out(&self) -> bool {
+        let most = usize::try_from(self.policy.token_service.maximum_callouts);
+        self.flights.borrow().questions() < most.unwrap_or(usize::MAX)
+    }
+
+    fn measure(&self) {
+        let (granted, refused) = self.decisions.borrow().counts();
+        let is_current = self.feed.as_ref().is_some_and(|feed| feed.borrow().is_current());
+        let waiting = self.waiting.taken();
+        self.tally.measure(Gauge::CachedGrants, granted);
+        self.tally.measure(Gauge::CachedRefusals, refused);
+        self.tally.measure(Gauge::Sessions, self.sessions.borrow().len());
+        self.tally.measure(Gauge::WaitingStreams, usize::try_from(waiting).unwrap_or(usize::MAX));
+        self.tally.measure(Gauge::Callouts, self.flights.borrow().len());
+        self.tally.measure(Gauge::CurrentFeeds, usize::from(is_current));
     }
 }
 
-/// A place among the waiting streams, given back when it is dropped: a stream that goes away while
-/// it waits takes no place.
-pub(crate) struct WaitingPlace {
-    gateway: Rc<Gateway>,
-}
+/// Streams have numbers that the host gives out one after the other: they need no mixing that strangers
+/// cannot foresee.
+#[derive(Default)]
+struct StreamHasher(u64);
 
-impl Drop for WaitingPlace {
-    fn drop(&mut self) {
-        self.gateway.waiting.set(self.gateway.waiting.get().saturating_sub(1));
+impl Hasher for StreamHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        // Both halves of the product are used: the map takes its bits from either end.
+        self.0 = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }

@@ -5,39 +5,51 @@ pub(crate) mod mock;
 
 use std::time::Duration;
 
-use crate::{Counter, HeaderMap, HeaderReferences, Reply, Timestamp};
+use crate::{Counter, Gauge, HeaderMap, HeaderReferences, Histogram, Reply, Timestamp};
 
-/// What a proxy does for one HTTP stream.
+/// What a proxy does for one worker and its HTTP streams.
 ///
-/// Each call belongs to a phase of the stream, which its name tells; a call outside its phase is a
-/// fault of the caller.
+/// At any time one stream is the *current* one: the one whose callback is running, or the one that
+/// [`Host::enter`] named. Calls about a request or a response are about the current stream, and each
+/// belongs to a phase of it, which its name tells; a call outside its phase is a fault of the caller.
 pub trait Host {
     /// The time, by a clock that never goes back.
     fn now(&self) -> Timestamp;
 
-    /// The request's headers, pseudo-headers included. In the request phase only.
+    /// Makes a stream the current one, until the running callback ends or another is entered. Only
+    /// from [`Gateway::on_callout_answer`](crate::Gateway::on_callout_answer) and
+    /// [`Gateway::on_tick`](crate::Gateway::on_tick), and only for streams that have not ended.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host does not know the stream.
+    fn enter(&self, stream: StreamId) -> Result<(), HostError>;
+
+    /// The request's headers, pseudo-headers included. In the request's header phase, and while the
+    /// request is paused there.
     ///
     /// # Errors
     ///
     /// [`HostError`] when the host has none to give.
     fn request_headers(&self) -> Result<HeaderMap, HostError>;
 
-    /// Replaces the request's headers as a whole. In the request phase only.
+    /// Replaces the request's headers as a whole. In the same phase as
+    /// [`Host::request_headers`].
     ///
     /// # Errors
     ///
     /// [`HostError`] when the host refuses; the headers are then unchanged.
-    fn set_request_headers(&self, headers: HeaderReferences<'_>) -> Result<(), HostError>;
+    fn set_request_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError>;
 
-    /// Marks the stream as approved, in a place that no client can write to. The proxy's own gate
-    /// lets only marked streams go to an upstream.
+    /// Writes a note about the stream in a place that no client can write to: the proxy's gate, its
+    /// access log and its rate limits read it.
     ///
     /// # Errors
     ///
-    /// [`HostError`] when the host refuses; the stream is then not approved.
-    fn mark_approved(&self) -> Result<(), HostError>;
+    /// [`HostError`] when the host refuses; nothing was written.
+    fn set_note(&self, note: Note, value: &[u8]) -> Result<(), HostError>;
 
-    /// Lets a paused request go on. Once a stream.
+    /// Lets a paused request go on. Once a pause.
     ///
     /// # Errors
     ///
@@ -51,34 +63,51 @@ pub trait Host {
     /// [`HostError`] when the host refuses; nothing was answered.
     fn reply(&self, reply: &Reply) -> Result<(), HostError>;
 
-    /// Sends a callout, whose answer comes back to this stream if the stream is still there.
-    ///
-    /// # Errors
-    ///
-    /// [`HostError`] when nothing was sent, for instance because no endpoint is healthy. No answer
-    /// will come.
-    fn dispatch(&self, callout: &Callout<'_>) -> Result<(), HostError>;
-
-    /// The callout's answer. In the answer's phase only, and only where it has headers.
+    /// The first `length` bytes of the piece of the request's body that has just arrived. In the
+    /// request's body phase only.
     ///
     /// # Errors
     ///
     /// [`HostError`] when the host has none to give.
-    fn callout_answer(&self, size: AnswerSize) -> Result<Answer, HostError>;
+    fn request_body(&self, length: usize) -> Result<Vec<u8>, HostError>;
 
-    /// The response's headers. In the response phase only.
+    /// The response's headers. In the response's header phase, and while the response is held.
     ///
     /// # Errors
     ///
     /// [`HostError`] when the host has none to give.
     fn response_headers(&self) -> Result<HeaderMap, HostError>;
 
-    /// Replaces the response's headers as a whole. In the response phase only.
+    /// Replaces the response's headers as a whole. In the same phase as
+    /// [`Host::response_headers`].
     ///
     /// # Errors
     ///
     /// [`HostError`] when the host refuses; the headers are then unchanged.
-    fn set_response_headers(&self, headers: HeaderReferences<'_>) -> Result<(), HostError>;
+    fn set_response_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError>;
+
+    /// The first `length` bytes of the response's body that have arrived and were not let go. In the
+    /// response's body phase, and while the body is held.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host has none to give.
+    fn response_body(&self, length: usize) -> Result<Vec<u8>, HostError>;
+
+    /// Puts `body` in the place of those bytes, all `length` of them. In the same phase as
+    /// [`Host::response_body`].
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host refuses; the body is then unchanged.
+    fn replace_response_body(&self, length: usize, body: &[u8]) -> Result<(), HostError>;
+
+    /// Lets a held response go on. Once a hold.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host refuses; the response then stays held.
+    fn resume_response(&self) -> Result<(), HostError>;
 
     /// Empties the request's trailers. In the phase of the request's trailers only.
     ///
@@ -94,17 +123,75 @@ pub trait Host {
     /// [`HostError`] when the host refuses; the trailers are then unchanged.
     fn drop_response_trailers(&self) -> Result<(), HostError>;
 
-    /// Adds one to a counter. A counter that cannot be reached is no reason to fail a request.
-    fn count(&self, counter: Counter);
+    /// Sends a callout in the worker's own name, whichever stream is current: its answer comes to
+    /// [`Gateway::on_callout_answer`](crate::Gateway::on_callout_answer) whatever becomes of the
+    /// stream, once, and after this call has returned.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when nothing was sent, for instance because no endpoint is healthy. No answer
+    /// will come.
+    fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, HostError>;
+
+    /// The headers of a callout's answer. While the answer is handed over, and only where it has any.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host has none to give.
+    fn callout_headers(&self) -> Result<HeaderMap, HostError>;
+
+    /// The first `length` bytes of the body of a callout's answer. While the answer is handed over.
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host has none to give.
+    fn callout_body(&self, length: usize) -> Result<Vec<u8>, HostError>;
+
+    /// Adds to a counter. A counter that cannot be reached is no reason to fail a request.
+    fn count(&self, counter: Counter, by: u64);
+
+    /// Moves this worker's share of a gauge. The proxy adds up the shares of all workers.
+    fn move_gauge(&self, gauge: Gauge, by: i64);
+
+    /// Adds a value to a histogram, in the histogram's unit.
+    fn observe(&self, histogram: Histogram, value: u64);
 }
 
-/// A request to the token service.
+/// The host's name for an HTTP stream. No two streams of a worker have the same at one time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u32);
+
+/// The host's name for a callout that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CalloutId(pub u32);
+
+/// A note about a stream. Envoy has it as the filter state `wasm.<name>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Note {
+    /// What was decided: `approved` and for whom, or `refused` and why.
+    Decision,
+    /// How the token was found, where that was not simply in the cache.
+    Cache,
+}
+
+impl Note {
+    /// The name of the property.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decision => "ib_gateway",
+            Self::Cache => "ib_gateway_cache",
+        }
+    }
+}
+
+/// A request to another cluster.
 pub struct Callout<'a> {
-    /// The proxy's name for the service's cluster.
+    /// The proxy's name for the cluster.
     pub cluster: &'a str,
     /// Headers, pseudo-headers included.
-    pub headers: Vec<(&'a str, &'a str)>,
-    /// The body. It holds the token.
+    pub headers: HeaderReferences<'a>,
+    /// The body. It may hold a token.
     pub body: &'a [u8],
     /// How long to wait for the whole answer.
     pub timeout: Duration,
@@ -117,14 +204,6 @@ pub struct AnswerSize {
     pub headers: usize,
     /// Bytes of the body.
     pub body: usize,
-}
-
-/// The answer to a callout.
-pub struct Answer {
-    /// The value of `:status`.
-    pub status: Vec<u8>,
-    /// The body. It may hold a session id.
-    pub body: Vec<u8>,
 }
 
 /// The host did not do what was asked.

@@ -7,9 +7,9 @@
 //! international names make up half of a plugin and are of no use here.)
 
 use crate::{
+    credentials::Credentials,
     policy::Policy,
     query::without_session_keys,
-    session::Session,
     target::{DEFAULT_PORT, Target, parse_host, parse_port},
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Base<'a> {
     /// The prefix that the request was under; it begins and ends with `/`.
     pub(crate) prefix: &'a str,
     pub(crate) target: &'a Target<'a>,
-    pub(crate) session: &'a Session,
+    pub(crate) credentials: &'a Credentials,
     pub(crate) policy: &'a Policy,
 }
 
@@ -101,7 +101,7 @@ impl Base<'_> {
                 port => port,
             },
         };
-        let is_ours = self.session.covers(&host)
+        let is_ours = self.credentials.covers(&host)
             && self.policy.allows_host(&host)
             && self.policy.allowed_ports.contains(&port);
         let path = if path.is_empty() { b"/".to_vec() } else { without_dot_segments(path) };

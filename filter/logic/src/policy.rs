@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::rules::Rules;
+
 /// What the gateway lets through, and how it asks and remembers.
 pub(crate) struct Policy {
     /// Path prefixes, the longest first; each begins and ends with `/`.
@@ -10,8 +12,14 @@ pub(crate) struct Policy {
     pub(crate) allowed_ports: Vec<u16>,
     pub(crate) resource_metadata: String,
     pub(crate) resource: String,
+    pub(crate) token_format: TokenFormat,
     pub(crate) token_service: TokenService,
     pub(crate) cache: CacheLimits,
+    /// `None`: the revocation feed is not read.
+    pub(crate) revocations: Option<RevocationFeed>,
+    pub(crate) bodies: BodyMode,
+    pub(crate) replay: Replay,
+    pub(crate) rules: Rules,
 }
 
 impl Policy {
@@ -42,6 +50,18 @@ impl Policy {
         let resource = self.resource.trim_end_matches('/');
         audience.iter().any(|audience| audience.trim_end_matches('/') == resource)
     }
+
+    /// The scope that a request needs, if `granted` (RFC 6749 section 3.3) lacks any of it. The host is
+    /// in lower case, the path raw and without its query.
+    pub(crate) fn missing_scope(
+        &self,
+        host: &str,
+        method: &[u8],
+        path: &[u8],
+        granted: &str,
+    ) -> Option<String> {
+        self.rules.missing_scope(host, method, path, granted)
+    }
 }
 
 /// Where a path lies.
@@ -63,13 +83,24 @@ pub(crate) enum HostPattern {
 }
 
 impl HostPattern {
-    fn matches(&self, host: &str) -> bool {
+    /// Whether a host, in lower case, is one of these.
+    pub(crate) fn matches(&self, host: &str) -> bool {
         match self {
             Self::Exactly(name) => name == host,
             Self::OneLabelUnder(name) => host
                 .strip_suffix(name.as_str())
                 .and_then(|labels| labels.strip_suffix('.'))
                 .is_some_and(|label| !label.is_empty() && !label.contains('.')),
+        }
+    }
+
+    /// Whether there is a host that both stand for.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exactly(name), pattern) | (pattern, Self::Exactly(name)) => {
+                pattern.matches(name)
+            }
+            (Self::OneLabelUnder(name), Self::OneLabelUnder(other)) => name == other,
         }
     }
 }
@@ -81,6 +112,8 @@ pub(crate) struct TokenService {
     pub(crate) timeout: Duration,
     /// Streams of one worker that may wait at a time.
     pub(crate) maximum_waiting: u32,
+    /// Callouts of one worker that may be under way at a time.
+    pub(crate) maximum_callouts: u32,
 }
 
 /// Bounds of one worker's memory of decisions.
@@ -92,6 +125,47 @@ pub(crate) struct CacheLimits {
     pub(crate) maximum_refused_entries: usize,
     pub(crate) maximum_refused_bytes: usize,
     pub(crate) refused_seconds: u64,
+}
+
+/// The form of the service's access tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenFormat {
+    /// The service's own, with a tag that can be checked here.
+    Opaque,
+    /// A JWT, checked before by the proxy.
+    Jwt,
+}
+
+/// How the revocation feed is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RevocationFeed {
+    /// How long decisions are trusted that neither the feed nor an introspection has vouched for.
+    pub(crate) maximum_stale_milliseconds: u64,
+    /// How long a poll may wait for an event.
+    pub(crate) wait_seconds: u64,
+}
+
+/// What becomes of session ids in the bodies of answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyMode {
+    /// They are masked.
+    Redact,
+    /// Bodies go through as they are.
+    Pass,
+}
+
+/// How requests are sent again after the upstream has rejected a session.
+pub(crate) struct Replay {
+    pub(crate) cluster: String,
+    pub(crate) timeout: Duration,
+    /// The largest request body that is kept.
+    pub(crate) maximum_request_bytes: usize,
+    /// The largest answer that is handed on.
+    pub(crate) maximum_response_bytes: usize,
+    /// The largest answer that the proxy can hold.
+    pub(crate) buffer_limit_bytes: usize,
+    /// Requests of one worker that are sent again at a time.
+    pub(crate) maximum_in_progress: u32,
 }
 
 #[cfg(test)]

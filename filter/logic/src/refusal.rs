@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use ib_contract::InactiveReason;
 
-use crate::{Counter, bearer::BearerError, policy::Policy, session::Session, target::TargetError};
+use crate::{Counter, bearer::BearerError, policy::Policy, target::TargetError};
 
 /// The methods that go upstream. TRACE does not: its echo would show the session id.
 pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -32,6 +32,17 @@ pub(crate) enum Refusal {
     MethodNotAllowed,
     /// An upgrade of the connection, or gRPC.
     KindNotSupported,
+    /// The token lacks some of the scope that the request needs.
+    InsufficientScope {
+        /// All that it needs (RFC 6749 section 3.3).
+        scope: String,
+    },
+    /// The upstream's answer has an encoding in which no session id can be found.
+    UnreadableAnswer {
+        host: String,
+    },
+    /// The upstream's answer is a part of a JSON document: a session id may be cut at its edge.
+    PartOfJson,
     Unavailable,
 }
 
@@ -127,6 +138,29 @@ impl Refusal {
                 Challenge::None,
                 Counter::RequestInvalid,
             ),
+            Self::InsufficientScope { .. } => row(
+                403,
+                "insufficient_scope",
+                "The access token lacks a scope that the request needs",
+                Challenge::WithError,
+                Counter::RequestInsufficientScope,
+            ),
+            Self::UnreadableAnswer { host } => Row {
+                status: 502,
+                error: "bad_gateway",
+                description: Cow::Owned(format!(
+                    "The answer of {host} is encoded and cannot be checked for session ids"
+                )),
+                challenge: Challenge::None,
+                counter: Counter::RequestUnreadableAnswer,
+            },
+            Self::PartOfJson => row(
+                416,
+                "invalid_request",
+                "Ranges of JSON documents are not served: ask for the whole document",
+                Challenge::None,
+                Counter::RequestRangeNotServed,
+            ),
             Self::Unavailable => row(
                 503,
                 "temporarily_unavailable",
@@ -142,6 +176,12 @@ impl Refusal {
         self.row().counter
     }
 
+    /// The reason in one word, as it stands in the name of its counter.
+    pub(crate) fn outcome(&self) -> &'static str {
+        let name = self.counter().name();
+        name.rsplit_once('.').map_or(name, |(_, outcome)| outcome)
+    }
+
     /// The answer to the client.
     pub(crate) fn reply(&self, policy: &Policy) -> Reply {
         let Row { status, error, description, challenge, .. } = self.row();
@@ -155,29 +195,36 @@ impl Refusal {
             Challenge::None => {}
             Challenge::Bare => headers
                 .push(("www-authenticate", format!("Bearer resource_metadata=\"{metadata}\""))),
-            Challenge::WithError => headers.push((
-                "www-authenticate",
-                format!(
-                    "Bearer error=\"{error}\", error_description=\"{description}\", \
-                     resource_metadata=\"{metadata}\""
-                ),
-            )),
+            Challenge::WithError => {
+                let scope = self.scope().map(|scope| format!("scope=\"{scope}\", "));
+                let scope = scope.unwrap_or_default();
+                headers.push((
+                    "www-authenticate",
+                    format!(
+                        "Bearer error=\"{error}\", error_description=\"{description}\", \
+                         {scope}resource_metadata=\"{metadata}\""
+                    ),
+                ));
+            }
         }
         match self {
             Self::MethodNotAllowed => headers.push(("allow", ALLOW.to_owned())),
             Self::Unavailable => headers.push(("retry-after", RETRY_AFTER_SECONDS.to_owned())),
             _ => {}
         }
-        let body = serde_json::json!({ "error": error, "error_description": description });
-        Reply { status, headers, body: body.to_string() }
+        let mut body = serde_json::json!({ "error": error, "error_description": description });
+        if let (Some(scope), Some(body)) = (self.scope(), body.as_object_mut()) {
+            body.insert("scope".to_owned(), scope.into());
+        }
+        let headers = headers.into_iter().map(|(name, value)| (Cow::Borrowed(name), value));
+        Reply { status, headers: headers.collect(), body: body.to_string().into_bytes() }
     }
 
-    /// The refusal of a session whose time has run out.
-    pub(crate) fn of_session_over(session: &Session) -> Self {
-        if session.refresh_limit_exceeded() {
-            Self::RefreshLimitExceeded
-        } else {
-            Self::SessionExpired
+    /// The scope that the request needs, where that is what is missing.
+    fn scope(&self) -> Option<&str> {
+        match self {
+            Self::InsufficientScope { scope } => Some(scope),
+            _ => None,
         }
     }
 }
@@ -214,9 +261,9 @@ pub struct Reply {
     /// The status code.
     pub status: u16,
     /// Header names in lower case, and their values.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body: JSON.
-    pub body: String,
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 #[cfg(test)]

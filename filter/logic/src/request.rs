@@ -1,205 +1,310 @@
-//! The request phase, and its second half after the token service has answered.
+//! The request phase: a request is approved and rewritten, refused, or waits for the token service.
 
 use std::rc::Rc;
 
-use ib_contract::could_be_access_token;
+use ib_contract::{AccessTokenShape, InactiveReason};
 
 use crate::{
-    AnswerSize, Counter, Flow, HeaderMap, Host, HostError, Stream, Timestamp, bearer,
-    cache::Decision,
-    headers::first,
-    policy::{Location, Policy},
-    refusal::{METHODS, Refusal},
+    BodyFlow, Counter, Gateway, HeaderMap, HeadersFlow, Host, HostError, Note, StreamId, Timestamp,
+    TrailersFlow,
+    cache::{Decision, Known},
+    credentials::Credentials,
+    grant::Grant,
+    head::Request,
+    policy::TokenFormat,
+    refusal::Refusal,
     rewrite::for_upstream,
-    session::Session,
-    stream::{State, Waiting},
-    target::Target,
-    token_service,
+    session::{Session, Standing},
+    stream::{Answer, Approved, Stream, Waiting},
 };
 
-impl Stream {
-    /// The request's headers are here.
-    pub fn on_request_headers<H: Host>(&mut self, host: &H) -> Flow {
+impl Gateway {
+    /// The request's headers are here. `is_last`: no body follows.
+    pub fn on_request_headers<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        is_last: bool,
+    ) -> HeadersFlow {
         let Ok(headers) = host.request_headers() else {
             return self.refuse(host, &Refusal::Unavailable);
         };
-        let gateway = Rc::clone(&self.gateway);
-        let request = match Request::read(&headers, &gateway.policy) {
+        let request = match Request::read(&headers, &self.policy) {
             Ok(Some(request)) => request,
-            Ok(None) => return Flow::Continue,
+            Ok(None) => return HeadersFlow::Continue,
             Err(refusal) => return self.refuse(host, &refusal),
         };
         let now = host.now();
-        let Some(decision) = gateway.look_up(request.token, now) else {
-            if !could_be_access_token(request.token) {
-                host.count(Counter::CacheForeign);
-                return self.refuse(host, &Refusal::InvalidToken);
+        let grant = match self.look_up(request.token, now) {
+            Some(Decision::Granted(grant)) => grant,
+            Some(Decision::Refused(reason)) => {
+                self.count(Counter::CacheRefused);
+                return self.refuse(host, &reason.into());
             }
-            host.count(Counter::CacheMiss);
-            return self.ask(host, &request, &headers);
+            None => return self.miss(host, stream, &request, &headers, is_last),
         };
-        host.count(match decision {
-            Decision::Granted(_) => Counter::CacheHit,
-            Decision::Refused(_) => Counter::CacheRefused,
-        });
-        match request.settle(host, &headers, &decision, now) {
-            Ok(session) => {
-                self.approve(host, session, into_path(headers));
-                Flow::Continue
+        let admitted = match self.admit(host, &headers, &request, &grant, now) {
+            Ok(admitted) => admitted,
+            Err(Denied::Ended) => {
+                self.decisions.borrow_mut().forget(request.token);
+                return self.miss(host, stream, &request, &headers, is_last);
             }
-            Err(refusal) => self.refuse(host, &refusal),
+            Err(Denied::Refused(refusal)) => {
+                self.count(Counter::CacheHit);
+                return self.refuse(host, &refusal);
+            }
+        };
+        self.count(Counter::CacheHit);
+        if admitted.is_due {
+            self.renew_in_background(host, &admitted.session, &request, &headers, now);
         }
+        self.approve(stream, admitted, headers, is_last);
+        HeadersFlow::Continue
     }
 
-    /// The callout of this stream has ended, with an answer or without.
-    ///
-    /// Nothing happens to a stream that is not waiting any more.
-    pub fn on_callout_answer<H: Host>(&mut self, host: &H, size: AnswerSize) {
-        let waiting = match std::mem::replace(&mut self.state, State::Over) {
-            State::Waiting(waiting) => waiting,
-            other => {
-                self.state = other;
-                return;
-            }
-        };
-        match self.settle_after_answer(host, &waiting.token, size) {
-            Ok((session, path)) => {
-                self.approve(host, session, path);
-                // If the host refuses, the request stays paused until the proxy's timeouts end it.
-                let _paused_for_good = host.resume_request().is_err();
-            }
-            Err(refusal) => {
-                let _flow = self.refuse(host, &refusal);
+    /// A piece of the request's body is here, `length` bytes. `is_last`: no other follows.
+    pub fn on_request_body<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        length: usize,
+        is_last: bool,
+    ) -> BodyFlow {
+        let Some(mut state) = self.take_stream(stream) else { return BodyFlow::Continue };
+        if let Stream::Approved(approved) = &mut state {
+            let has_room = self.bodies.has_room(&approved.body, length);
+            match has_room
+                .then(|| if length == 0 { Ok(Vec::new()) } else { host.request_body(length) })
+            {
+                Some(Ok(piece)) if piece.len() == length => approved.body.push(&piece, is_last),
+                _ => approved.body.lose(),
             }
         }
+        self.put_stream(stream, state);
+        BodyFlow::Continue
     }
 
     /// The request has trailers. None goes upstream: a server may take one for a header, and no
     /// call of ours needs any (RFC 9110 section 6.5.1 allows to discard them).
-    pub fn on_request_trailers<H: Host>(&mut self, host: &H) -> Flow {
-        match self.state {
-            State::Approved(_) => match host.drop_request_trailers() {
-                Ok(()) => Flow::Continue,
-                Err(_) => Flow::Pause,
-            },
-            _ => Flow::Continue,
+    pub fn on_request_trailers<H: Host>(&self, host: &H, stream: StreamId) -> TrailersFlow {
+        let Some(mut state) = self.take_stream(stream) else { return TrailersFlow::Continue };
+        let is_approved = matches!(state, Stream::Approved(_));
+        if let Stream::Approved(approved) = &mut state
+            && self.bodies.has_room(&approved.body, 0)
+        {
+            // The body has ended, which no callback for it has said.
+            approved.body.push(b"", true);
         }
+        self.put_stream(stream, state);
+        if is_approved && host.drop_request_trailers().is_err() {
+            return TrailersFlow::Pause;
+        }
+        TrailersFlow::Continue
     }
 
-    /// Asks the token service and lets the stream wait, if there is a place for it.
-    fn ask<H: Host>(&mut self, host: &H, request: &Request<'_>, headers: &HeaderMap) -> Flow {
-        let Some(place) = self.gateway.wait() else {
-            return self.refuse(host, &Refusal::Unavailable);
-        };
-        if token_service::ask(host, &self.gateway.policy, request.token, headers).is_err() {
-            host.count(Counter::IntrospectionUnsent);
-            return self.refuse(host, &Refusal::Unavailable);
+    /// What is known about a token and may still be used.
+    fn look_up(&self, token: &str, now: Timestamp) -> Option<Decision> {
+        let Known { decision, kept_at } = self.decisions.borrow_mut().get(token, now)?;
+        if matches!(decision, Decision::Granted(_)) && !self.vouches_for(kept_at, now) {
+            self.count(Counter::CacheStale);
+            return None;
         }
-        self.state = State::Waiting(Waiting { token: request.token.into(), _place: place });
-        Flow::Pause
+        Some(decision)
     }
 
-    fn settle_after_answer<H: Host>(
+    fn vouches_for(&self, kept_at: Timestamp, now: Timestamp) -> bool {
+        self.feed.as_ref().is_none_or(|feed| feed.borrow().vouches_for(kept_at, now))
+    }
+
+    /// Nothing can be said about the token yet: the stream waits for the token service, if the token
+    /// can be one of its own at all.
+    fn miss<H: Host>(
         &self,
         host: &H,
-        token: &str,
-        size: AnswerSize,
-    ) -> Result<(Rc<Session>, Vec<u8>), Refusal> {
-        let now = host.now();
-        let policy = &self.gateway.policy;
-        let verdict = token_service::read_answer(host, policy, size, now).map_err(|no_answer| {
-            host.count(no_answer.counter());
-            Refusal::Unavailable
-        })?;
-        host.count(verdict.counter());
-        self.gateway.keep(token, &verdict, now);
-        let headers = host.request_headers()?;
-        // The answer is about `token`, and about no other that the headers might hold by now.
-        let request = Request::read(&headers, policy)?
-            .filter(|request| request.token == token)
-            .ok_or(Refusal::Unavailable)?;
-        let session = request.settle(host, &headers, &verdict.decision, now)?;
-        Ok((session, into_path(headers)))
-    }
-}
-
-/// A request for an upstream, as far as it can be judged without knowing its token.
-struct Request<'a> {
-    target: Target<'a>,
-    token: &'a str,
-}
-
-impl<'a> Request<'a> {
-    /// Reads a request; `None` is one that is none of the gateway's business.
-    fn read(headers: &'a HeaderMap, policy: &Policy) -> Result<Option<Self>, Refusal> {
-        let path = first(headers, ":path").unwrap_or_default();
-        let Location::Under { rest, .. } = policy.locate(path) else {
-            return Ok(None);
-        };
-        check_method(headers)?;
-        check_kind(headers)?;
-        let target = Target::parse(rest, &policy.allowed_ports)?;
-        let token = bearer::read(headers)?;
-        if !policy.allows_host(&target.host) {
-            return Err(Refusal::HostNotAllowed { host: target.host.into_owned() });
+        stream: StreamId,
+        request: &Request<'_>,
+        headers: &HeaderMap,
+        is_last: bool,
+    ) -> HeadersFlow {
+        if !self.could_be_issued(request.token) {
+            self.count(Counter::CacheForeign);
+            return self.refuse(host, &Refusal::InvalidToken);
         }
-        Ok(Some(Self { target, token }))
+        let Some(place) = self.waiting.take() else {
+            return self.refuse(host, &Refusal::Unavailable);
+        };
+        let joined = self.flights.borrow_mut().join_introspection(request.token, stream);
+        let callout = match joined {
+            Some(callout) => {
+                self.count(Counter::CacheJoined);
+                callout
+            }
+            None => {
+                self.count(Counter::CacheMiss);
+                match self.introspect(host, request.token.into(), 0, vec![stream], headers) {
+                    Ok(callout) => callout,
+                    Err(_) => return self.refuse(host, &Refusal::Unavailable),
+                }
+            }
+        };
+        self.put_stream(stream, Stream::Waiting(Waiting { callout, is_last, _place: place }));
+        HeadersFlow::Pause
     }
 
-    /// Applies a decision: the request is rewritten and marked as approved, or refused.
-    fn settle<H: Host>(
+    /// Whether the token service may know the token. Who says no saves a callout.
+    fn could_be_issued(&self, token: &str) -> bool {
+        match self.policy.token_format {
+            TokenFormat::Opaque => AccessTokenShape::of(token).is_some_and(|shape| {
+                self.feed.as_ref().is_none_or(|feed| feed.borrow().could_be_issued(&shape))
+            }),
+            // Its signature was checked before, by the proxy's own jwt_authn.
+            TokenFormat::Jwt => {
+                let mut parts = token.split('.');
+                let has_three = parts.by_ref().take(3).filter(|part| !part.is_empty()).count() == 3;
+                has_three && parts.next().is_none()
+            }
+        }
+    }
+
+    /// Applies a grant: the request is rewritten and marked as approved, or denied.
+    fn admit<H: Host>(
         &self,
         host: &H,
         headers: &HeaderMap,
+        request: &Request<'_>,
+        grant: &Grant,
+        now: Timestamp,
+    ) -> Result<Admitted, Denied> {
+        let session =
+            grant.session_for(&request.target.host).ok_or_else(|| request.host_refused())?;
+        let is_due = match session.standing(now) {
+            Standing::Good => false,
+            Standing::Due => true,
+            Standing::Over(reason) => return Err(Refusal::from(reason).into()),
+            Standing::Ended => return Err(Denied::Ended),
+        };
+        let missing = self.policy.missing_scope(
+            &request.target.host,
+            request.method,
+            request.path(),
+            grant.scope(),
+        );
+        if let Some(scope) = missing {
+            return Err(Refusal::InsufficientScope { scope: scope.to_owned() }.into());
+        }
+        let credentials = session.credentials();
+        let authority = request.target.authority();
+        // The note first: setting headers makes the proxy choose the route again, by the note.
+        host.set_note(Note::Decision, grant.note())?;
+        let rewritten =
+            for_upstream(headers, &request.target, &authority, &credentials, self.policy.bodies);
+        host.set_request_headers(&rewritten)?;
+        drop(rewritten);
+        Ok(Admitted { session: Rc::clone(session), credentials, is_due })
+    }
+
+    /// Notes that a stream goes upstream.
+    fn approve(&self, stream: StreamId, admitted: Admitted, head: HeaderMap, is_last: bool) {
+        let Admitted { session, credentials, .. } = admitted;
+        self.count(Counter::RequestApproved);
+        let approved = Approved {
+            session,
+            credentials,
+            head,
+            body: self.bodies.begin(is_last),
+            answer: Answer::Passing,
+        };
+        self.put_stream(stream, Stream::Approved(Box::new(approved)));
+    }
+
+    /// Goes on with a stream that has waited for a decision about `token`. The stream is current.
+    pub(crate) fn settle<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        is_last: bool,
+        token: &str,
+        decision: &Decision,
+    ) {
+        let now = host.now();
+        let settled = self.settle_or_refuse(host, token, decision, now);
+        let (admitted, headers) = match settled {
+            Ok(settled) => settled,
+            Err(refusal) => {
+                let _paused = self.refuse(host, &refusal);
+                return;
+            }
+        };
+        self.approve(stream, admitted, headers, is_last);
+        // If the host refuses, the request stays paused until the proxy's timeouts end it.
+        let _paused_for_good = host.resume_request().is_err();
+    }
+
+    fn settle_or_refuse<H: Host>(
+        &self,
+        host: &H,
+        token: &str,
         decision: &Decision,
         now: Timestamp,
-    ) -> Result<Rc<Session>, Refusal> {
+    ) -> Result<(Admitted, HeaderMap), Refusal> {
         let grant = match decision {
             Decision::Granted(grant) => grant,
             Decision::Refused(reason) => return Err((*reason).into()),
         };
-        let session = grant.session_for(&self.target.host).ok_or_else(|| {
-            Refusal::HostNotAllowed { host: self.target.host.clone().into_owned() }
-        })?;
-        if session.is_over(now) {
-            return Err(Refusal::of_session_over(session));
+        let headers = host.request_headers()?;
+        // The decision is about `token`, and about no other that the headers might hold by now.
+        let request = Request::read(&headers, &self.policy)?
+            .filter(|request| request.token == token)
+            .ok_or(Refusal::Unavailable)?;
+        let admitted = self.admit(host, &headers, &request, grant, now);
+        match admitted {
+            Ok(admitted) => Ok((admitted, headers)),
+            Err(Denied::Refused(refusal)) => Err(refusal),
+            // Ended between the answer and now: the answer is of this very moment.
+            Err(Denied::Ended) => Err(InactiveReason::SessionExpired.into()),
         }
-        let authority = self.target.authority();
-        host.mark_approved()?;
-        // The mark first: setting headers makes the proxy choose the route again, by the mark.
-        host.set_request_headers(for_upstream(headers, &self.target, &authority, session))?;
-        Ok(Rc::clone(session))
+    }
+
+    /// Answers the client in place of the upstream, and ends the stream, which is current.
+    ///
+    /// Where the host takes no answer the stream stays paused, which is closed too: the proxy's
+    /// timeouts end it.
+    pub(crate) fn refuse<H: Host>(&self, host: &H, refusal: &Refusal) -> HeadersFlow {
+        // For the access log alone: a host that refuses it is no reason to say nothing to the client.
+        let note = format!("refused outcome={}", refusal.outcome());
+        let _unnoted = host.set_note(Note::Decision, note.as_bytes()).is_err();
+        if host.reply(&refusal.reply(&self.policy)).is_ok() {
+            self.count(refusal.counter());
+        }
+        HeadersFlow::Pause
     }
 }
 
-fn check_method(headers: &HeaderMap) -> Result<(), Refusal> {
-    let method = first(headers, ":method").unwrap_or_default();
-    if METHODS.iter().any(|allowed| allowed.as_bytes() == method) {
-        Ok(())
-    } else {
-        Err(Refusal::MethodNotAllowed)
+/// A request that may go upstream, and has been rewritten.
+struct Admitted {
+    session: Rc<Session>,
+    credentials: Rc<Credentials>,
+    /// A renewal of the session is due.
+    is_due: bool,
+}
+
+/// A request that may not.
+enum Denied {
+    /// The cached session was ended: the token service must be asked again.
+    Ended,
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
     }
 }
 
-/// Refuses what is no plain HTTP request: an upgrade, an extended CONNECT (RFC 8441), gRPC.
-fn check_kind(headers: &HeaderMap) -> Result<(), Refusal> {
-    let is_other = headers.iter().any(|(name, value)| match name.as_str() {
-        "upgrade" | ":protocol" => true,
-        "connection" => value
-            .split(|byte| *byte == b',')
-            .any(|option| option.trim_ascii().eq_ignore_ascii_case(b"upgrade")),
-        "content-type" => {
-            let grpc = b"application/grpc";
-            value.get(..grpc.len()).is_some_and(|start| start.eq_ignore_ascii_case(grpc))
-        }
-        _ => false,
-    });
-    if is_other { Err(Refusal::KindNotSupported) } else { Ok(()) }
-}
-
-/// The request's own `:path`.
-fn into_path(headers: HeaderMap) -> Vec<u8> {
-    headers.into_iter().find(|(name, _)| name == ":path").map(|(_, path)| path).unwrap_or_default()
+impl From<HostError> for Denied {
+    fn from(error: HostError) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 impl From<HostError> for Refusal {

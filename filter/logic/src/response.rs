@@ -1,160 +1,217 @@
-//! The response phase: what an upstream's headers must not tell the client, and where they point.
+//! The response phase: headers are cleaned, bodies searched for session ids, and answers that say that
+//! the session is dead are held back (`replay` goes on with those).
 //!
-//! Only streams that the gateway sent upstream are looked at. What the route can do natively it does
-//! (`set-cookie`, `alt-svc`, `clear-site-data`, `access-control-*` out; `vary`,
-//! `x-content-type-options`, `content-security-policy` in).
+//! Only streams that the gateway sent upstream are looked at.
 
 use crate::{
-    Flow, HeaderMap, Host, Stream,
-    location::{Ambiguous, Base},
-    policy::{Location, Policy},
+    BodyFlow, Counter, Gateway, HeaderMap, HeadersFlow, Host, StreamId, TrailersFlow, held_answer,
+    policy::BodyMode,
+    redact::{self, BodyPlan, Redacted, Redactor},
     refusal::Refusal,
-    stream::{Approved, State},
-    target::Target,
+    response_headers::for_client,
+    stream::{Answer, Approved, Stream},
 };
 
-const LOCATION: &str = "location";
-const CONTENT_LOCATION: &str = "content-location";
+/// The longest body of a 404 that is read for whether it says that the session is gone, in bytes.
+/// IntelligenceBank's are much shorter.
+const LONGEST_SUSPECTED_BODY: usize = 4_096;
 
-impl Stream {
+impl Gateway {
     /// The response's headers are here: the upstream's, or those of an answer by the proxy itself.
-    pub fn on_response_headers<H: Host>(&mut self, host: &H) -> Flow {
-        let approved = match &self.state {
-            State::Approved(approved) => approved,
-            State::Waiting(_) => {
+    /// `is_last`: no body follows.
+    pub fn on_response_headers<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        is_last: bool,
+    ) -> HeadersFlow {
+        let mut approved = match self.take_stream(stream) {
+            Some(Stream::Approved(approved)) => approved,
+            Some(Stream::Waiting(waiting)) => {
                 // The proxy has answered while we waited: the callout's answer comes too late.
-                self.state = State::Over;
-                return Flow::Continue;
+                self.flights.borrow_mut().leave(waiting.callout, stream);
+                return HeadersFlow::Continue;
             }
-            State::Open | State::Over => return Flow::Continue,
+            None => return HeadersFlow::Continue,
         };
-        let Ok(mut headers) = host.response_headers() else {
+        let Ok(headers) = host.response_headers() else {
             return self.refuse(host, &Refusal::Unavailable);
         };
-        let doubled = doubled_references(&headers);
-        let mut is_changed = false;
-        headers.retain_mut(|(name, value)| {
-            let edit = if doubled.contains(&name.as_str()) {
-                Edit::Drop
-            } else {
-                edit(name, value, approved, &self.gateway.policy)
-            };
-            is_changed |= !matches!(edit, Edit::Keep);
-            match edit {
-                Edit::Keep => true,
-                Edit::Drop => false,
-                Edit::Replace(new) => {
-                    *value = new;
-                    true
-                }
+        let flow = match headers.first(b":status") {
+            Some(b"401") => self.reject(host, stream, &mut approved, is_last),
+            Some(b"404") if !is_last && held_answer::may_say_that_the_session_is_gone(&headers) => {
+                approved.answer = Answer::Suspected { held: 0 };
+                HeadersFlow::Hold
             }
-        });
-        if !is_changed {
-            return Flow::Continue;
-        }
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-        match host.set_response_headers(headers.collect()) {
-            Ok(()) => Flow::Continue,
-            Err(_) => self.refuse(host, &Refusal::Unavailable),
-        }
+            _ => match self.pass(host, &headers, &mut approved, is_last) {
+                Ok(()) => HeadersFlow::Continue,
+                Err(refusal) => return self.refuse(host, &refusal),
+            },
+        };
+        self.put_stream(stream, Stream::Approved(approved));
+        flow
+    }
+
+    /// A piece of the response's body is here: `length` bytes with what was held back before.
+    /// `is_last`: no other follows.
+    pub fn on_response_body<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        length: usize,
+        is_last: bool,
+    ) -> BodyFlow {
+        let mut approved = match self.take_stream(stream) {
+            Some(Stream::Approved(approved)) => approved,
+            Some(other) => {
+                self.put_stream(stream, other);
+                return BodyFlow::Continue;
+            }
+            None => return BodyFlow::Continue,
+        };
+        let flow = match &mut approved.answer {
+            Answer::Passing => BodyFlow::Continue,
+            Answer::Redacting(redactor) => self.redact(host, redactor, length, is_last),
+            Answer::Suspected { held } => {
+                *held = length;
+                self.read_suspected(host, stream, &mut approved, length, is_last)
+            }
+            Answer::Rejected(_) => self.on_rejected_body(host, &mut approved, length, is_last),
+        };
+        self.put_stream(stream, Stream::Approved(approved));
+        flow
     }
 
     /// The response has trailers. None goes to the client: one could show the session id.
-    pub fn on_response_trailers<H: Host>(&mut self, host: &H) -> Flow {
-        match self.state {
-            State::Approved(_) => match host.drop_response_trailers() {
-                Ok(()) => Flow::Continue,
-                Err(_) => Flow::Pause,
+    pub fn on_response_trailers<H: Host>(&self, host: &H, stream: StreamId) -> TrailersFlow {
+        let mut approved = match self.take_stream(stream) {
+            Some(Stream::Approved(approved)) => approved,
+            Some(other) => {
+                self.put_stream(stream, other);
+                return TrailersFlow::Continue;
+            }
+            None => return TrailersFlow::Continue,
+        };
+        let is_dropped = host.drop_response_trailers().is_ok();
+        // The body has ended, which no callback for it has said.
+        let is_over = match &mut approved.answer {
+            Answer::Rejected(_) => self.on_rejected_end(host, &mut approved),
+            Answer::Suspected { held } => {
+                let held = *held;
+                let flow = self.read_suspected(host, stream, &mut approved, held, true);
+                flow == BodyFlow::Continue
+            }
+            // The end of the body is with us, and has no place to go any more: better cut off than
+            // cut short.
+            Answer::Redacting(redactor) if redactor.held() > 0 => {
+                self.cut_off(host) == BodyFlow::Continue
+            }
+            Answer::Redacting(_) | Answer::Passing => true,
+        };
+        self.put_stream(stream, Stream::Approved(approved));
+        if is_dropped && is_over { TrailersFlow::Continue } else { TrailersFlow::Pause }
+    }
+
+    /// Lets an answer through, cleaned.
+    pub(crate) fn pass<H: Host>(
+        &self,
+        host: &H,
+        headers: &HeaderMap,
+        approved: &mut Approved,
+        is_last: bool,
+    ) -> Result<(), Refusal> {
+        approved.answer = Answer::Passing;
+        if !is_last && self.policy.bodies == BodyMode::Redact {
+            match plan(headers) {
+                BodyPlan::Pass => {}
+                BodyPlan::Redact => {
+                    self.count(Counter::BodySearched);
+                    let redactor = Redactor::new(approved.credentials.needles());
+                    approved.answer = Answer::Redacting(redactor);
+                }
+                BodyPlan::Unreadable => {
+                    return Err(Refusal::UnreadableAnswer { host: self.target_host(approved) });
+                }
+                BodyPlan::PartOfJson => return Err(Refusal::PartOfJson),
+            }
+        }
+        if let Some(edited) = for_client(headers, approved, &self.policy) {
+            let edited = edited.iter().map(|(name, value)| (*name, value.bytes())).collect();
+            host.set_response_headers(&edited)?;
+        }
+        Ok(())
+    }
+
+    fn redact<H: Host>(
+        &self,
+        host: &H,
+        redactor: &mut Redactor,
+        length: usize,
+        is_last: bool,
+    ) -> BodyFlow {
+        let chunk = if length == 0 { Ok(Vec::new()) } else { host.response_body(length) };
+        let Ok(chunk) = chunk else { return self.cut_off(host) };
+        match redactor.push(chunk, is_last) {
+            Redacted::Unchanged => BodyFlow::Continue,
+            Redacted::Replaced(masked) => match host.replace_response_body(length, &masked) {
+                Ok(()) => {
+                    self.count(Counter::BodyMasked);
+                    BodyFlow::Continue
+                }
+                Err(_) => self.cut_off(host),
             },
-            _ => Flow::Continue,
+        }
+    }
+
+    /// A body that cannot be searched goes no further: the proxy's timeouts end the stream, or it
+    /// ends now where the proxy takes an answer still.
+    fn cut_off<H: Host>(&self, host: &H) -> BodyFlow {
+        let _paused = self.refuse(host, &Refusal::Unavailable);
+        BodyFlow::Buffer
+    }
+
+    /// Reads the body of a 404, all of it or too much, and says whether the session is gone.
+    fn read_suspected<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        approved: &mut Approved,
+        length: usize,
+        is_last: bool,
+    ) -> BodyFlow {
+        let is_short = length <= LONGEST_SUSPECTED_BODY;
+        if is_short && !is_last {
+            return BodyFlow::Buffer;
+        }
+        let body = if length == 0 { Ok(Vec::new()) } else { host.response_body(length) };
+        let Ok(body) = body else { return self.cut_off(host) };
+        if is_short
+            && held_answer::says_that_the_session_is_gone(&body)
+            && let Some(flow) = self.reject_after_404(host, stream, approved, length)
+        {
+            return flow;
+        }
+        // A plain 404, which is the client's.
+        let Ok(headers) = host.response_headers() else { return self.cut_off(host) };
+        if let Err(refusal) = self.pass(host, &headers, approved, false) {
+            let _paused = self.refuse(host, &refusal);
+            return BodyFlow::Buffer;
+        }
+        match &mut approved.answer {
+            Answer::Redacting(redactor) => self.redact(host, redactor, length, is_last),
+            _ => BodyFlow::Continue,
         }
     }
 }
 
-/// What happens to one header of the response.
-enum Edit {
-    Keep,
-    Drop,
-    Replace(Vec<u8>),
-}
-
-fn edit(name: &str, value: &[u8], approved: &Approved, policy: &Policy) -> Edit {
-    let edit = match name {
-        _ if name.starts_with(':') => return Edit::Keep,
-        LOCATION | CONTENT_LOCATION => rewrite_reference(value, approved, policy),
-        "cache-control" => make_private(value).map_or(Edit::Keep, Edit::Replace),
-        // Directives for shared caches alone (RFC 9213 and its forerunner), which must not keep
-        // what belongs to one user.
-        "surrogate-control" => Edit::Drop,
-        _ if name.ends_with("cdn-cache-control") => Edit::Drop,
-        _ => Edit::Keep,
-    };
-    let shown = match &edit {
-        Edit::Replace(new) => new.as_slice(),
-        Edit::Keep | Edit::Drop => value,
-    };
-    let shows = |text| approved.session.shows_in(text);
-    if shows(shown) || shows(name.as_bytes()) { Edit::Drop } else { edit }
-}
-
-/// The references that the response gives more than once: which one a client follows is its choice.
-fn doubled_references(headers: &HeaderMap) -> Vec<&'static str> {
-    let is_doubled = |reference: &&str| {
-        headers.iter().filter(|(name, _)| name.as_str() == *reference).nth(1).is_some()
-    };
-    [LOCATION, CONTENT_LOCATION].into_iter().filter(is_doubled).collect()
-}
-
-fn rewrite_reference(value: &[u8], approved: &Approved, policy: &Policy) -> Edit {
-    let Location::Under { prefix, rest } = policy.locate(&approved.path) else {
-        return Edit::Drop;
-    };
-    let Ok(target) = Target::parse(rest, &policy.allowed_ports) else {
-        return Edit::Drop;
-    };
-    let base = Base { prefix, target: &target, session: &approved.session, policy };
-    match base.for_client(value) {
-        Err(Ambiguous) => Edit::Drop,
-        Ok(rewritten) if rewritten == value => Edit::Keep,
-        Ok(rewritten) => Edit::Replace(rewritten),
-    }
-}
-
-/// `cache-control` for answers that belong to one user. Whatever lets a shared cache keep the answer
-/// to a request with credentials (RFC 9111 section 3.5), or keep all of it but some headers
-/// (`private="x"`), makes way for `private` or stands beside it. `None` where nothing changes.
-fn make_private(value: &[u8]) -> Option<Vec<u8>> {
-    let directives = split_directives(value);
-    let name = |directive: &[u8]| {
-        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default();
-        name.trim_ascii().to_ascii_lowercase()
-    };
-    let is_shared = |directive: &&[u8]| match name(directive).as_slice() {
-        b"public" | b"s-maxage" | b"must-revalidate" | b"proxy-revalidate" => true,
-        b"private" => directive.contains(&b'='),
-        _ => false,
-    };
-    if !directives.iter().any(is_shared) {
-        return None;
-    }
-    let mut kept: Vec<&[u8]> = vec![b"private"];
-    let others = directives.into_iter().filter(|directive| {
-        !matches!(name(directive).as_slice(), b"" | b"public" | b"s-maxage" | b"private")
-    });
-    kept.extend(others);
-    Some(kept.join(b", ".as_slice()))
-}
-
-/// Splits at the commas that are not within quotes.
-fn split_directives(value: &[u8]) -> Vec<&[u8]> {
-    let mut is_quoted = false;
-    value
-        .split(|byte| {
-            is_quoted ^= *byte == b'"';
-            *byte == b',' && !is_quoted
-        })
-        .map(<[u8]>::trim_ascii)
-        .collect()
+/// How the body of a response is treated, where bodies are searched.
+fn plan(headers: &HeaderMap) -> BodyPlan {
+    let status = headers.first(b":status").and_then(|status| std::str::from_utf8(status).ok());
+    let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
+    // A header that came twice is judged by all that it says.
+    let content_type = headers.joined(b"content-type");
+    let content_encoding = headers.joined(b"content-encoding");
+    redact::plan(status, content_type.as_deref(), content_encoding.as_deref())
 }
 
 #[cfg(test)]

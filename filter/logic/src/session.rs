@@ -1,207 +1,178 @@
-//! What a good token grants: sessions, each with its hosts and the headers that prove it there.
+//! One session at an upstream, as one worker knows it: its newest credentials, and its times.
 //!
-//! An answer of the token service is checked here before it is used: what it injects becomes part
-//! of requests, so names and values are held to what a header may be.
+//! Several tokens may share a session. A lower generation never replaces a higher one, whichever
+//! answer comes first.
 
-use std::rc::Rc;
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::{Rc, Weak},
+};
 
-use ib_contract::{ActiveToken, Secret, Upstream};
+use ib_contract::{InactiveReason, Upstream};
 
 use crate::{
     Timestamp,
-    headers::{is_lower_case_token, is_visible_ascii},
-    percent::decode_fully,
-    target::parse_host,
+    credentials::{Credentials, MalformedGrant},
 };
 
-/// Sessions that one token may have.
-const MOST_SESSIONS: usize = 16;
-/// Hosts that one session may have.
-const MOST_HOSTS: usize = 64;
-/// Headers that one session may inject.
-const MOST_HEADERS: usize = 16;
-/// The longest injected value, in bytes.
-const LONGEST_VALUE: usize = 8192;
+/// How long a renewal that had no answer is left alone, in milliseconds.
+const RENEWAL_RETRY_MILLISECONDS: u64 = 5_000;
 
-/// The shortest value that is searched for within other text, in bytes. A shorter one would be found
-/// by accident; no session id is as short.
-const SHORTEST_SEARCHED: usize = 8;
-
-/// Headers that no session may set: they frame the message, name its target, or are the proxy's.
-const NEVER_INJECTED: [&str; 12] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "trailers",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// What a token grants.
-pub(crate) struct Grant {
-    sessions: Vec<Rc<Session>>,
-}
-
-impl Grant {
-    /// Checks the sessions of an answer that came in at `now`.
-    pub(crate) fn from_answer(token: ActiveToken, now: Timestamp) -> Result<Self, MalformedGrant> {
-        if token.upstreams.len() > MOST_SESSIONS {
-            return Err(MalformedGrant::TooMany);
-        }
-        let mut sessions: Vec<Rc<Session>> = Vec::with_capacity(token.upstreams.len());
-        for upstream in token.upstreams {
-            let session = Session::from_answer(upstream, now)?;
-            let overlaps =
-                sessions.iter().any(|other| session.hosts.iter().any(|host| other.covers(host)));
-            if overlaps {
-                return Err(MalformedGrant::OverlappingHosts);
-            }
-            sessions.push(Rc::new(session));
-        }
-        Ok(Self { sessions })
-    }
-
-    /// The session for a host in lower case.
-    pub(crate) fn session_for(&self, host: &str) -> Option<&Rc<Session>> {
-        self.sessions.iter().find(|session| session.covers(host))
-    }
-
-    /// An estimate of the memory that the grant takes, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.size()))
-    }
-}
-
-/// One session at an upstream.
+/// One session.
 pub(crate) struct Session {
-    hosts: Vec<String>,
-    headers: Vec<(String, Secret)>,
-    /// What no answer may show.
-    hidden: Vec<Secret>,
+    id: Box<str>,
+    state: RefCell<State>,
+}
+
+struct State {
+    credentials: Rc<Credentials>,
     ends_at: Timestamp,
+    refresh_at: Timestamp,
     refresh_limit_exceeded: bool,
+    is_ended: bool,
+}
+
+/// Whether a session may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It may.
+    Good,
+    /// It may, and a renewal is due.
+    Due,
+    /// Its time has run out.
+    Over(InactiveReason),
+    /// Somebody has ended it before its time. Who wants to know why asks the service.
+    Ended,
 }
 
 impl Session {
-    fn from_answer(upstream: Upstream, now: Timestamp) -> Result<Self, MalformedGrant> {
-        if upstream.hosts.len() > MOST_HOSTS || upstream.headers.len() > MOST_HEADERS {
-            return Err(MalformedGrant::TooMany);
-        }
-        let is_canonical = |host: &String| parse_host(host.as_bytes()).is_ok_and(|it| it == *host);
-        if !upstream.hosts.iter().all(is_canonical) {
-            return Err(MalformedGrant::Host);
-        }
-        for (name, value) in &upstream.headers {
-            check_header(name, value.expose())?;
-        }
+    fn new(upstream: &Upstream, now: Timestamp) -> Result<Self, MalformedGrant> {
+        let credentials = Rc::new(Credentials::from_answer(upstream, None)?);
         Ok(Self {
-            hosts: upstream.hosts,
-            hidden: upstream.headers.values().flat_map(hidden_parts).collect(),
-            headers: upstream.headers.into_iter().collect(),
-            ends_at: now.plus_seconds(upstream.expires_in),
-            refresh_limit_exceeded: upstream.refresh_limit_exceeded,
+            id: upstream.session.as_str().into(),
+            state: RefCell::new(State {
+                credentials,
+                ends_at: now.plus_seconds(upstream.expires_in),
+                refresh_at: now.plus_seconds(upstream.refresh_in),
+                refresh_limit_exceeded: upstream.refresh_limit_exceeded,
+                is_ended: false,
+            }),
         })
+    }
+
+    /// The session's id, which is no secret.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The newest credentials.
+    pub(crate) fn credentials(&self) -> Rc<Credentials> {
+        Rc::clone(&self.state.borrow().credentials)
     }
 
     /// Whether the session may be used for a host in lower case.
     pub(crate) fn covers(&self, host: &str) -> bool {
-        self.hosts.iter().any(|other| other == host)
+        self.state.borrow().credentials.covers(host)
     }
 
-    /// The headers to inject: names in lower case, values in the clear.
-    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_bytes()))
-    }
-
-    /// Whether the session injects the header `name`, in lower case, or one that a server of the
-    /// CGI family takes for it: those read `-` and `_` as the same.
-    pub(crate) fn injects(&self, name: &str) -> bool {
-        self.headers.iter().any(|(other, _)| is_alike(other, name))
-    }
-
-    /// Whether the session's time has run out.
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
-        now >= self.ends_at
-    }
-
-    /// Whether the attempts to renew it had run out.
-    pub(crate) fn refresh_limit_exceeded(&self) -> bool {
-        self.refresh_limit_exceeded
-    }
-
-    /// Whether a text shows one of the injected values, plain or percent-encoded and in any case: who
-    /// changes the case may change it back. Of a value such as `bearer <token>`, also the token alone.
-    pub(crate) fn shows_in(&self, text: &[u8]) -> bool {
-        self.shows_plainly_in(text)
-            || (text.contains(&b'%') && self.shows_plainly_in(&decode_fully(text)))
-    }
-
-    fn shows_plainly_in(&self, text: &[u8]) -> bool {
-        self.hidden.iter().map(|hidden| hidden.expose().as_bytes()).any(|hidden| {
-            if hidden.len() < SHORTEST_SEARCHED {
-                text.eq_ignore_ascii_case(hidden)
+    /// Whether the session may be used now.
+    pub(crate) fn standing(&self, now: Timestamp) -> Standing {
+        let state = self.state.borrow();
+        if state.is_ended {
+            Standing::Ended
+        } else if now >= state.ends_at {
+            Standing::Over(if state.refresh_limit_exceeded {
+                InactiveReason::RefreshLimitExceeded
             } else {
-                text.windows(hidden.len()).any(|part| part.eq_ignore_ascii_case(hidden))
-            }
-        })
+                InactiveReason::SessionExpired
+            })
+        } else if now >= state.refresh_at {
+            Standing::Due
+        } else {
+            Standing::Good
+        }
     }
 
-    fn size(&self) -> usize {
-        let hosts = self.hosts.iter().map(String::len);
-        let headers = self.headers().map(|(name, value)| name.len().saturating_add(value.len()));
-        let hidden = self.hidden.iter().map(|hidden| hidden.expose().len());
-        // Every string has a header of its own, and the allocator adds to each.
-        hosts
-            .chain(headers)
-            .chain(hidden)
-            .fold(128, |sum, length| sum.saturating_add(length).saturating_add(64))
+    /// Takes what an answer says of this session. `true`: the credentials are newer than before.
+    pub(crate) fn update(
+        &self,
+        upstream: &Upstream,
+        now: Timestamp,
+    ) -> Result<bool, MalformedGrant> {
+        let mut state = self.state.borrow_mut();
+        let known = state.credentials.generation();
+        if upstream.generation < known {
+            return Ok(false);
+        }
+        let is_newer = upstream.generation > known;
+        if is_newer {
+            let credentials = Credentials::from_answer(upstream, Some(&state.credentials))?;
+            state.credentials = Rc::new(credentials);
+        } else {
+            Credentials::check(upstream)?;
+        }
+        state.ends_at = now.plus_seconds(upstream.expires_in);
+        state.refresh_at = now.plus_seconds(upstream.refresh_in);
+        state.refresh_limit_exceeded = upstream.refresh_limit_exceeded;
+        state.is_ended = false;
+        Ok(is_newer)
+    }
+
+    /// Ends the session: what is cached about it is not used again.
+    pub(crate) fn end(&self) {
+        self.state.borrow_mut().is_ended = true;
+    }
+
+    /// Leaves renewals alone for a while, after one that had no answer.
+    pub(crate) fn postpone_renewal(&self, now: Timestamp) {
+        self.state.borrow_mut().refresh_at = now.plus_milliseconds(RENEWAL_RETRY_MILLISECONDS);
+    }
+
+    /// An estimate of the memory that the session takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let state = self.state.borrow();
+        state.credentials.size().saturating_add(self.id.len()).saturating_add(256)
     }
 }
 
-/// An injected value, and what follows its last space if it has one: a token after its scheme.
-fn hidden_parts(value: &Secret) -> impl Iterator<Item = Secret> {
-    let token = value.expose().rsplit_once(' ').map(|(_, token)| Secret::new(token));
-    [Some(value.clone()), token].into_iter().flatten()
+/// The sessions of one worker. They live as long as something uses them.
+#[derive(Default)]
+pub(crate) struct SessionTable {
+    sessions: HashMap<Box<str>, Weak<Session>>,
 }
 
-fn is_alike(one: &str, other: &str) -> bool {
-    let hyphenated = |byte| if byte == b'_' { b'-' } else { byte };
-    one.bytes().map(hyphenated).eq(other.bytes().map(hyphenated))
-}
-
-fn check_header(name: &str, value: &str) -> Result<(), MalformedGrant> {
-    let is_proxys = name.starts_with("x-envoy-") || name.starts_with("x-forwarded-");
-    if !is_lower_case_token(name) || NEVER_INJECTED.contains(&name) || is_proxys {
-        return Err(MalformedGrant::HeaderName);
+impl SessionTable {
+    /// The session that an answer names, brought up to date.
+    pub(crate) fn take_in(
+        &mut self,
+        upstream: &Upstream,
+        now: Timestamp,
+    ) -> Result<Rc<Session>, MalformedGrant> {
+        if let Some(known) = self.get(&upstream.session) {
+            known.update(upstream, now)?;
+            return Ok(known);
+        }
+        let session = Rc::new(Session::new(upstream, now)?);
+        self.sessions.insert(session.id.clone(), Rc::downgrade(&session));
+        Ok(session)
     }
-    let is_text =
-        value.split(' ').all(|word| !word.is_empty() && is_visible_ascii(word.as_bytes()));
-    if !is_text || value.len() > LONGEST_VALUE {
-        return Err(MalformedGrant::HeaderValue);
-    }
-    Ok(())
-}
 
-/// Why an active answer cannot be used. The fault is the service's, never the client's; the text
-/// quotes nothing of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum MalformedGrant {
-    #[error("more sessions, hosts or headers than a token can have")]
-    TooMany,
-    #[error("a host of a session is not a host name in lower case")]
-    Host,
-    #[error("two sessions name the same host")]
-    OverlappingHosts,
-    #[error("a session injects a header that it may not")]
-    HeaderName,
-    #[error("a session injects a value that no header can have")]
-    HeaderValue,
+    /// The session of this id, if anything uses it.
+    pub(crate) fn get(&self, id: &str) -> Option<Rc<Session>> {
+        self.sessions.get(id).and_then(Weak::upgrade)
+    }
+
+    /// Drops the names of sessions that nothing uses any more.
+    pub(crate) fn sweep(&mut self) {
+        self.sessions.retain(|_, session| session.strong_count() > 0);
+        self.sessions.shrink_to(self.sessions.len().saturating_mul(2));
+    }
+
+    /// How many names there are.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
 }
 
 #[cfg(test)]

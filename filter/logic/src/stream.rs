@@ -1,75 +1,128 @@
-//! One HTTP stream between its phases.
+//! What is known about one HTTP stream between two callbacks.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
-use crate::{Counter, Gateway, Host, gateway::WaitingPlace, refusal::Refusal, session::Session};
+use crate::{
+    CalloutId, HeaderMap, credentials::Credentials, held_answer::Rejected, kept_body::KeptBody,
+    redact::Redactor, session::Session,
+};
 
-/// One HTTP stream: what is known about it between two calls of the host.
-///
-/// The phases are in `request` and `response`.
-pub struct Stream {
-    pub(crate) gateway: Rc<Gateway>,
-    pub(crate) state: State,
-}
-
-/// How far a stream is.
-pub(crate) enum State {
-    /// Nothing was decided, or the stream is none of the gateway's business.
-    Open,
+/// How far a stream is. A stream that is none of the gateway's business, or that was answered, has no
+/// state at all.
+pub(crate) enum Stream {
     /// Paused until the token service answers.
     Waiting(Waiting),
     /// On its way upstream.
-    Approved(Approved),
-    /// Answered by the gateway or by the proxy: nothing more may be done to it.
-    Over,
+    Approved(Box<Approved>),
 }
 
 /// What a waiting stream keeps. The headers stay with the host: they are read again.
 pub(crate) struct Waiting {
-    pub(crate) token: Box<str>,
-    pub(crate) _place: WaitingPlace,
+    pub(crate) callout: CalloutId,
+    /// No body follows the headers.
+    pub(crate) is_last: bool,
+    pub(crate) _place: Place,
 }
 
-/// What the response phase needs to know of the request.
+/// What the later phases need to know of the request.
 pub(crate) struct Approved {
     pub(crate) session: Rc<Session>,
-    /// The client's own `:path`, prefix included.
-    pub(crate) path: Vec<u8>,
+    /// The credentials that went upstream.
+    pub(crate) credentials: Rc<Credentials>,
+    /// The client's own headers.
+    pub(crate) head: HeaderMap,
+    pub(crate) body: KeptBody,
+    pub(crate) answer: Answer,
 }
 
-/// What the host does with the stream after a phase.
+/// How far the upstream's answer is.
+pub(crate) enum Answer {
+    /// Not here yet, or passing through as it is.
+    Passing,
+    /// Its body is searched for session ids on the way.
+    Redacting(Redactor),
+    /// A 404 whose body may say that the session is gone: held until it was read.
+    Suspected {
+        /// Bytes of it that are held.
+        held: usize,
+    },
+    /// The session was rejected: held until the request was sent again, or refused.
+    Rejected(Box<Rejected>),
+}
+
+/// What the host does with headers after their callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Flow {
-    /// It goes on.
+pub enum HeadersFlow {
+    /// They go on.
     Continue,
-    /// It stops here: until it is resumed, or because it was answered.
+    /// They stay, and so does what follows, but the callbacks of the body come.
+    Hold,
+    /// Everything waits until it is resumed, held back by flow control; or it was answered.
     Pause,
 }
 
-impl Stream {
-    /// A stream of which nothing is known yet.
-    #[must_use]
-    pub fn new(gateway: Rc<Gateway>) -> Self {
-        Self { gateway, state: State::Open }
+/// What the host does with a piece of a body after its callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum BodyFlow {
+    /// It goes on, and so do headers that were held.
+    Continue,
+    /// It is kept with what came before.
+    Buffer,
+}
+
+/// What the host does with trailers after their callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum TrailersFlow {
+    /// They go on.
+    Continue,
+    /// The stream stops here.
+    Pause,
+}
+
+/// Places for those who wait, of which there are so many and no more.
+#[derive(Clone)]
+pub(crate) struct Places {
+    taken: Rc<Cell<u32>>,
+    all: u32,
+}
+
+impl Places {
+    pub(crate) fn new(all: u32) -> Self {
+        Self { taken: Rc::default(), all }
     }
 
-    /// Answers the client, once, and ends the stream.
-    ///
-    /// Where the host takes no answer the stream stays paused, which is closed too: the proxy's
-    /// timeouts end it.
-    pub(crate) fn refuse<H: Host>(&mut self, host: &H, refusal: &Refusal) -> Flow {
-        self.state = State::Over;
-        let reply = refusal.reply(&self.gateway.policy);
-        if host.reply(&reply).is_ok() {
-            host.count(refusal.counter());
+    /// Takes a place, if there is one.
+    pub(crate) fn take(&self) -> Option<Place> {
+        let taken = self.taken.get();
+        if taken >= self.all {
+            return None;
         }
-        Flow::Pause
+        self.taken.set(taken.saturating_add(1));
+        Some(Place { taken: Rc::clone(&self.taken) })
     }
 
-    /// Notes that the stream goes upstream with `session`.
-    pub(crate) fn approve<H: Host>(&mut self, host: &H, session: Rc<Session>, path: Vec<u8>) {
-        self.state = State::Approved(Approved { session, path });
-        host.count(Counter::RequestApproved);
+    /// Whether one could be taken.
+    pub(crate) fn has_free(&self) -> bool {
+        self.taken.get() < self.all
+    }
+
+    /// How many are taken.
+    pub(crate) fn taken(&self) -> u32 {
+        self.taken.get()
+    }
+}
+
+/// A place among those who wait, given back when it is dropped: a stream that goes away while it waits
+/// takes no place.
+pub(crate) struct Place {
+    taken: Rc<Cell<u32>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.taken.set(self.taken.get().saturating_sub(1));
     }
 }

@@ -19,4 +19,16 @@ impl Timestamp {
     pub const fn plus_seconds(self, seconds: u64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
+
+    /// The point `milliseconds` later, or the last one there is.
+    #[must_use]
+    pub const fn plus_milliseconds(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+
+    /// Milliseconds from an earlier point to this one; none where that one is later.
+    #[must_use]
+    pub const fn milliseconds_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
 }

@@ -1,49 +1,97 @@
-//! Asks the token service about a token, and reads what it answers (RFC 7662).
-
-use std::rc::Rc;
+//! What the token service is asked, and how its answers are read (RFC 7662).
 
 use form_urlencoded::Serializer;
-use ib_contract::{ActiveToken, INTROSPECT_PATH, InactiveReason, Introspection};
-
-use crate::{
-    AnswerSize, Callout, Counter, HeaderMap, Host, HostError, Timestamp,
-    cache::Decision,
-    headers::{first, is_visible_ascii},
-    policy::Policy,
-    session::Grant,
+use ib_contract::{
+    INTROSPECT_PATH, Introspection, RENEW_PATH, REVOCATIONS_PATH, RenewalRequest, Revocations,
+    renewal_field,
 };
 
-/// The longest answer that is read, in bytes.
-const LONGEST_ANSWER: usize = 64 * 1024;
-/// The longest request id or trace context that is passed on, in bytes.
-const LONGEST_PASSED_ON: usize = 256;
-/// Headers of the request that callouts carry too, so that one request can be followed.
-const PASSED_ON: [&str; 2] = ["x-request-id", "traceparent"];
+use crate::{
+    AnswerSize, Callout, CalloutId, HeaderMap, HeaderReferences, Host, HostError,
+    headers::is_visible_ascii, policy::Policy,
+};
 
-/// Asks about `token`. The answer comes back to the stream later.
-pub(crate) fn ask<H: Host>(
+/// The longest answer about a token or a session that is read, in bytes.
+const LONGEST_ANSWER: usize = 64 * 1024;
+/// The longest answer of the revocation feed that is read, in bytes.
+const LONGEST_FEED_ANSWER: usize = 1 << 20;
+/// The longest request id or trace context that is passed on, in bytes.
+const LONGEST_PASSED_ON: usize = 512;
+/// Headers of the request that callouts carry too, so that one request can be followed.
+const PASSED_ON: [&[u8]; 6] =
+    [b"x-request-id", b"traceparent", b"tracestate", b"b3", b"x-b3-traceid", b"x-b3-spanid"];
+/// Longer than the service lets a poll wait by so many seconds, a poll is given up.
+const POLL_GRACE_SECONDS: u64 = 5;
+
+/// Asks what `token` is worth.
+pub(crate) fn introspect<H: Host>(
     host: &H,
     policy: &Policy,
     token: &str,
     request: &HeaderMap,
-) -> Result<(), HostError> {
-    let service = &policy.token_service;
+) -> Result<CalloutId, HostError> {
     // Never by concatenation: a token with `&` in it would add parameters of its own.
     let body = Serializer::new(String::new()).append_pair("token", token).finish();
-    let mut headers = vec![
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":authority", service.authority.as_str()),
-        (":path", INTROSPECT_PATH),
-        ("content-type", "application/x-www-form-urlencoded"),
-        ("accept", "application/json"),
+    post(host, policy, INTROSPECT_PATH, &body, request)
+}
+
+/// Asks for a newer session.
+pub(crate) fn renew<H: Host>(
+    host: &H,
+    policy: &Policy,
+    renewal: &RenewalRequest<'_>,
+    request: &HeaderMap,
+) -> Result<CalloutId, HostError> {
+    let body = Serializer::new(String::new())
+        .append_pair(renewal_field::TOKEN, renewal.token)
+        .append_pair(renewal_field::SESSION, renewal.session)
+        .append_pair(renewal_field::GENERATION, &renewal.generation.to_string())
+        .append_pair(renewal_field::CAUSE, renewal.cause.as_str())
+        .finish();
+    post(host, policy, RENEW_PATH, &body, request)
+}
+
+/// Asks what has ended.
+pub(crate) fn poll<H: Host>(
+    host: &H,
+    policy: &Policy,
+    query: &str,
+    wait_seconds: u64,
+) -> Result<CalloutId, HostError> {
+    let path = format!("{REVOCATIONS_PATH}{query}");
+    host.dispatch(&Callout {
+        cluster: &policy.token_service.cluster,
+        headers: vec![
+            (b":method", b"GET"),
+            (b":scheme", b"http"),
+            (b":authority", policy.token_service.authority.as_bytes()),
+            (b":path", path.as_bytes()),
+            (b"accept", b"application/json"),
+        ],
+        body: b"",
+        timeout: std::time::Duration::from_secs(wait_seconds.saturating_add(POLL_GRACE_SECONDS)),
+    })
+}
+
+fn post<H: Host>(
+    host: &H,
+    policy: &Policy,
+    path: &str,
+    body: &str,
+    request: &HeaderMap,
+) -> Result<CalloutId, HostError> {
+    let service = &policy.token_service;
+    let mut headers: HeaderReferences<'_> = vec![
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":authority", service.authority.as_bytes()),
+        (b":path", path.as_bytes()),
+        (b"content-type", b"application/x-www-form-urlencoded"),
+        (b"accept", b"application/json"),
     ];
-    for name in PASSED_ON {
-        let value = first(request, name)
-            .filter(|value| value.len() <= LONGEST_PASSED_ON && is_visible_ascii(value))
-            .and_then(|value| std::str::from_utf8(value).ok());
-        headers.extend(value.map(|value| (name, value)));
-    }
+    headers.extend(request.iter().filter(|(name, value)| {
+        PASSED_ON.contains(name) && value.len() <= LONGEST_PASSED_ON && is_visible_ascii(value)
+    }));
     host.dispatch(&Callout {
         cluster: &service.cluster,
         headers,
@@ -52,64 +100,38 @@ pub(crate) fn ask<H: Host>(
     })
 }
 
-/// Reads the answer about a token. Whatever is not an answer is an outage, never a refusal.
-pub(crate) fn read_answer<H: Host>(
+/// Reads the answer about a token or a session. Whatever is not an answer is an outage, never a
+/// refusal.
+pub(crate) fn read_introspection<H: Host>(
     host: &H,
-    policy: &Policy,
     size: AnswerSize,
-    now: Timestamp,
-) -> Result<Verdict, NoAnswer> {
+) -> Result<Introspection, NoAnswer> {
+    let body = read_body(host, size, LONGEST_ANSWER)?;
+    Introspection::from_json(&body).map_err(|_| NoAnswer::Malformed)
+}
+
+/// Reads an answer of the revocation feed.
+pub(crate) fn read_revocations<H: Host>(
+    host: &H,
+    size: AnswerSize,
+) -> Result<Revocations, NoAnswer> {
+    let body = read_body(host, size, LONGEST_FEED_ANSWER)?;
+    Revocations::from_json(&body).map_err(|_| NoAnswer::Malformed)
+}
+
+fn read_body<H: Host>(host: &H, size: AnswerSize, longest: usize) -> Result<Vec<u8>, NoAnswer> {
     if size.headers == 0 {
         return Err(NoAnswer::Failed);
     }
-    if size.body > LONGEST_ANSWER {
-        return Err(NoAnswer::Malformed);
-    }
-    let answer = host.callout_answer(size).map_err(|_| NoAnswer::Failed)?;
-    if answer.status != b"200" {
+    let headers = host.callout_headers().map_err(|_| NoAnswer::Failed)?;
+    if headers.first(b":status") != Some(b"200") {
         // 401 and 403 too: they speak of the gateway's own credential.
         return Err(NoAnswer::Failed);
     }
-    match Introspection::from_json(&answer.body).map_err(|_| NoAnswer::Malformed)? {
-        Introspection::Active(token) => Verdict::of_active(*token, policy, now),
-        Introspection::Inactive(reason) => Ok(Verdict::refused(reason, policy)),
+    if size.body > longest {
+        return Err(NoAnswer::Malformed);
     }
-}
-
-/// A decision, and how long it may be kept.
-pub(crate) struct Verdict {
-    pub(crate) decision: Decision,
-    /// Seconds from the answer.
-    pub(crate) seconds: u64,
-}
-
-impl Verdict {
-    fn of_active(token: ActiveToken, policy: &Policy, now: Timestamp) -> Result<Self, NoAnswer> {
-        if token.expires_in == 0 || !policy.accepts_audience(&token.aud) {
-            return Ok(Self::refused(InactiveReason::InvalidToken, policy));
-        }
-        // A session that is over is refused by this decision, and a refusal is kept no longer than
-        // refusals are: the session may have been renewed meanwhile.
-        let sessions = token.upstreams.iter().map(|upstream| match upstream.expires_in {
-            0 => policy.cache.refused_seconds,
-            seconds => seconds,
-        });
-        let seconds = sessions.fold(token.expires_in.min(policy.cache.maximum_seconds), u64::min);
-        let grant = Grant::from_answer(token, now).map_err(|_| NoAnswer::Malformed)?;
-        Ok(Self { decision: Decision::Granted(Rc::new(grant)), seconds })
-    }
-
-    fn refused(reason: InactiveReason, policy: &Policy) -> Self {
-        Self { decision: Decision::Refused(reason), seconds: policy.cache.refused_seconds }
-    }
-
-    /// The counter of such an answer.
-    pub(crate) fn counter(&self) -> Counter {
-        match self.decision {
-            Decision::Granted(_) => Counter::IntrospectionActive,
-            Decision::Refused(_) => Counter::IntrospectionInactive,
-        }
-    }
+    host.callout_body(size.body).map_err(|_| NoAnswer::Failed)
 }
 
 /// The service gave no answer that can be used.
@@ -119,16 +141,6 @@ pub(crate) enum NoAnswer {
     Failed,
     /// Not an answer of the contract.
     Malformed,
-}
-
-impl NoAnswer {
-    /// The counter of such a failure.
-    pub(crate) fn counter(self) -> Counter {
-        match self {
-            Self::Failed => Counter::IntrospectionFailed,
-            Self::Malformed => Counter::IntrospectionMalformed,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -25,10 +25,15 @@ pub(super) async fn for_gateway(
 ) -> Result<Response, Error> {
     let check = |headers: &HeaderMap| authenticate::gateway(&app.settings, headers);
     let looked = look_up(&app, Caller::Gateway, check, request).await?;
-    Ok(reply::json(&match looked {
+    Ok(gateway_answer(&app, looked))
+}
+
+/// The rich answer, with the session.
+pub(super) fn gateway_answer(app: &App, looked: Looked) -> Response {
+    reply::json(&match looked {
         Looked::Refused(reason) => Introspection::Inactive(reason),
-        Looked::Good(good) => Introspection::Active(Box::new(for_the_gateway(&app, *good))),
-    }))
+        Looked::Good(good) => Introspection::Active(Box::new(for_the_gateway(app, *good))),
+    })
 }
 
 pub(super) async fn for_clients(
@@ -85,7 +90,7 @@ async fn look_up(
 
 fn for_the_gateway(app: &App, good: GoodToken) -> ActiveToken {
     let now = app.clock.unix_seconds();
-    let GoodToken { token, session } = good;
+    let GoodToken { token, session, as_of } = good;
     // A token for another resource opens nothing here, whoever presents it.
     let upstreams = if token.audience == app.settings.resources.default {
         vec![session.upstream(&token.grant, app.settings.sessions, now)]
@@ -93,7 +98,7 @@ fn for_the_gateway(app: &App, good: GoodToken) -> ActiveToken {
         Vec::new()
     };
     ActiveToken {
-        as_of: 0,
+        as_of,
         client_id: token.client_id,
         scope: token.scope,
         sub: token.sub,

@@ -23,7 +23,10 @@ mod metadata;
 mod observe;
 mod parameters;
 mod poll;
+mod renew;
 mod reply;
+mod revocations;
+mod revoke;
 mod token;
 mod userinfo;
 
@@ -45,6 +48,7 @@ pub(crate) fn public(app: &Arc<App>) -> Router {
         .route(&at("/authorize/poll"), get(poll::poll).head(only("GET")).fallback(only("GET")))
         .route(&at("/token"), post(token::token))
         .route(&at("/introspect"), post(introspect::for_clients))
+        .route(&at("/revoke"), post(revoke::revoke))
         .route(&at("/userinfo"), get(userinfo::userinfo))
         .route(&at("/healthz"), get(health::healthz))
         .route(&at("/assets/login.css"), get(authorize::stylesheet))
@@ -62,26 +66,30 @@ pub(crate) fn public(app: &Arc<App>) -> Router {
             get(metadata::authorization_server),
         );
     }
-    finish(router, app)
+    finish(router, Router::new(), app)
 }
 
 /// What the gateway and the operators see.
 pub(crate) fn internal(app: &Arc<App>) -> Router {
     let router = Router::new()
         .route(ib_contract::INTROSPECT_PATH, post(introspect::for_gateway))
+        .route(ib_contract::RENEW_PATH, post(renew::renew))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics));
-    finish(router, app)
+    let waiting = Router::new().route(ib_contract::REVOCATIONS_PATH, get(revocations::revocations));
+    finish(router, waiting, app)
 }
 
-/// What all requests share: JSON for unknown paths and methods, a time limit, no panic that ends a
-/// connection, one log line and its metrics.
-fn finish(router: Router<Arc<App>>, app: &Arc<App>) -> Router {
+/// What all requests share: JSON for unknown paths and methods, a time limit (but for `waiting`,
+/// whose requests have one of their own), no panic that ends a connection, one log line and its
+/// metrics.
+fn finish(router: Router<Arc<App>>, waiting: Router<Arc<App>>, app: &Arc<App>) -> Router {
     router
+        .layer(middleware::from_fn_with_state(Arc::clone(app), observe::limit_time))
+        .merge(waiting)
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
-        .layer(middleware::from_fn_with_state(Arc::clone(app), observe::limit_time))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(app), observe::observe))
         .with_state(Arc::clone(app))

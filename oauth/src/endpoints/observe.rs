@@ -46,7 +46,7 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     app.metrics.request(&endpoint, status, duration);
     let milliseconds = duration.as_secs_f64() * 1_000.0;
     span.in_scope(|| match endpoint.as_str() {
-        "/healthz" | "/readyz" | "/metrics" => {
+        "/healthz" | "/readyz" | "/metrics" | ib_contract::REVOCATIONS_PATH => {
             tracing::debug!(method, status, milliseconds, "request");
         }
         _ => tracing::info!(method, status, milliseconds, "request"),

@@ -10,7 +10,7 @@ use axum::{
 use crate::error::Error;
 
 /// Names that may come once only. `resource` may be repeated (RFC 8707 section 2).
-const ONCE: [&str; 20] = [
+const ONCE: [&str; 23] = [
     "authorization_request",
     "client_id",
     "client_secret",
@@ -31,6 +31,9 @@ const ONCE: [&str; 20] = [
     "token_type_hint",
     "access_token",
     "client_assertion",
+    "session",
+    "generation",
+    "cause",
 ];
 /// Names whose values must not be in a URL of a form endpoint.
 const NEVER_IN_A_QUERY: [&str; 9] = [

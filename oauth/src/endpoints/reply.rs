@@ -35,7 +35,9 @@ fn status(error: &Error) -> StatusCode {
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Platform(_) => StatusCode::BAD_GATEWAY,
-        Error::Timeout | Error::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Timeout | Error::StoreUnavailable | Error::RenewalUnavailable | Error::Busy => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -115,6 +117,11 @@ pub(super) fn cacheable_json(value: &impl Serialize) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     headers.remove(header::PRAGMA);
     response
+}
+
+/// 200 without a body, which no cache may keep.
+pub(super) fn done() -> Response {
+    no_store(()).into_response()
 }
 
 /// Sends the browser elsewhere, by GET whatever it sent (RFC 9700 section 4.12).

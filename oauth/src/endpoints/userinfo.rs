@@ -14,7 +14,7 @@ use super::{authenticate, metadata, parameters::Parameters, reply};
 use crate::{
     app::App,
     error::Error,
-    grants::{GoodToken, Looked, SESSION_EXPIRED},
+    grants::{GoodToken, Looked, session_over},
 };
 
 /// The scope that this resource needs.
@@ -61,10 +61,10 @@ async fn look_up(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<GoodToken,
     }
     let good = match app.grants.look_up(authenticate::bearer(headers)?).await? {
         Looked::Good(good) => *good,
-        Looked::Refused(InactiveReason::SessionExpired) => {
-            return Err(Error::InvalidToken(SESSION_EXPIRED));
+        Looked::Refused(InactiveReason::InvalidToken) => {
+            return Err(Error::InvalidToken("Invalid or expired access token"));
         }
-        Looked::Refused(_) => return Err(Error::InvalidToken("Invalid or expired access token")),
+        Looked::Refused(reason) => return Err(Error::InvalidToken(session_over(reason))),
     };
     // A token for another resource, presented here by that resource, opens nothing.
     if good.token.audience != app.settings.resources.default {
@@ -77,7 +77,7 @@ async fn look_up(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<GoodToken,
 }
 
 fn describe(good: GoodToken) -> UserInfo {
-    let GoodToken { token, session } = good;
+    let GoodToken { token, session, .. } = good;
     let person = session.person;
     let names: Vec<_> = [&person.given_name, &person.family_name]
         .into_iter()

@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     sealing::{SealingError, open_under, seal_under},
     sessions::Session,
-    tokens::{AccessToken, RefreshToken},
+    tokens::{AccessToken, RefreshToken, TagKeys},
 };
 
 /// The next pair of tokens.
@@ -25,9 +25,9 @@ pub(super) struct Successor {
 
 impl Successor {
     /// A new pair, whose access token will have this record.
-    pub(super) fn generate(access: &AccessRecord) -> Result<Self, Error> {
+    pub(super) fn generate(access: &AccessRecord, keys: &TagKeys) -> Result<Self, Error> {
         Ok(Self {
-            access_token: Secret::new(AccessToken::generate()?.expose()),
+            access_token: Secret::new(AccessToken::generate(keys)?.expose()),
             refresh_token: Secret::new(RefreshToken::generate()?.expose()),
             scope: access.scope.clone(),
             expires_at: access.expires_at,
@@ -35,8 +35,9 @@ impl Successor {
     }
 
     pub(super) fn tokens(&self) -> Result<(AccessToken, RefreshToken), Error> {
-        let access = AccessToken::parse(self.access_token.expose());
-        access.zip(RefreshToken::parse(self.refresh_token.expose())).ok_or(Error::Internal)
+        let access = AccessToken::restored(&self.access_token);
+        let refresh = RefreshToken::parse(self.refresh_token.expose()).ok_or(Error::Internal)?;
+        Ok((access, refresh))
     }
 
     /// The scope of the access token.

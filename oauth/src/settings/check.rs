@@ -12,12 +12,11 @@ use super::{
 };
 use crate::{
     hosts::{HostList, HostPattern, is_host},
-    sealing::Sealer,
     telemetry,
-    tokens::SecretHash,
 };
 
 mod clients;
+mod keys;
 
 const DAY: u64 = 24 * 3_600;
 
@@ -94,34 +93,25 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             .saturating_mul(1024 * 1024),
         sweep: found.seconds("store.sweep_seconds", file.store.sweep_seconds, 1..=DAY),
     };
-    let sealer = sealer(&file.sealing.keys, found);
-    let gateway_credentials = gateway_credentials(&file.gateway.credentials, found);
+    let sealing = keys::read("sealing.keys", &file.sealing.keys, 32, found);
+    let token_tags = keys::token_tags(&file.token_tags.keys, &sealing, found);
+    let sealer = keys::sealer(sealing);
+    let gateway_credentials = keys::gateway_credentials(&file.gateway.credentials, found);
     let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
     let tokens = tokens(&file.tokens, found);
-    let sessions = SessionSettings {
-        refresh_window_seconds: found.range(
-            "sessions.refresh_window_seconds",
-            file.sessions.refresh_window_seconds,
-            // Shorter than the shortest session, which is an hour.
-            1..=3_599,
-        ),
-        default_period_hours: found.range(
-            "sessions.default_period_hours",
-            file.sessions.default_period_hours,
-            1..=120,
-        ),
-    };
+    let sessions = sessions(&file.sessions, found);
     let server = server(&file.server, found);
     let clients = clients::check(file.clients, found);
 
-    match sealer {
-        Some(sealer) if problems.errors.is_empty() => Ok(Settings {
+    match sealer.zip(token_tags) {
+        Some((sealer, token_tags)) if problems.errors.is_empty() => Ok(Settings {
             issuer,
             public_address: file.listen.public,
             internal_address: file.listen.internal,
             log: file.log,
             store,
             sealer: Arc::new(sealer),
+            token_tags,
             gateway_credentials,
             resources,
             intelligencebank,
@@ -129,6 +119,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             sessions,
             server,
             clients,
+            in_development,
             warnings: problems.warnings,
         }),
         _ => Err(SettingsError(problems.errors)),
@@ -203,49 +194,6 @@ fn resources(
         }
     }
     Resources { default, additional, issuer: issuer.clone() }
-}
-
-fn sealer(keys: &[file::SealingKey], found: &mut Problems) -> Option<Sealer> {
-    if !(1..=8).contains(&keys.len()) {
-        found.add("sealing.keys", "needs between 1 and 8 keys");
-    }
-    let mut good = Vec::new();
-    for (position, key) in keys.iter().enumerate() {
-        let field = format!("sealing.keys[{position}]");
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        if !(1..=32).contains(&key.id.len()) || !key.id.bytes().all(plain) {
-            found.add(format!("{field}.id"), "must be 1 to 32 letters, digits, `-` or `_`");
-        }
-        if keys.iter().take(position).any(|earlier| earlier.id == key.id) {
-            found.add(format!("{field}.id"), "is the id of an earlier key");
-        }
-        found.exposed(&format!("{field}.file"), &key.file);
-        match secrets::sealing_key(&key.id, &key.file) {
-            Ok(key) => good.push(key),
-            Err(reason) => found.add(format!("{field}.file"), reason),
-        }
-    }
-    let mut good = good.into_iter();
-    good.next().map(|first| Sealer::new(first, good.collect()))
-}
-
-fn gateway_credentials(credentials: &[file::SecretFile], found: &mut Problems) -> Vec<SecretHash> {
-    if !(1..=2).contains(&credentials.len()) {
-        found.add("gateway.credentials", "needs one credential, or two during a rotation");
-    }
-    let mut hashes: Vec<SecretHash> = Vec::new();
-    for (position, credential) in credentials.iter().enumerate() {
-        let field = format!("gateway.credentials[{position}].file");
-        found.exposed(&field, &credential.file);
-        match secrets::secret_hash(&credential.file) {
-            Ok(hash) if hashes.contains(&hash) => {
-                found.add(field, "holds the same secret as an earlier one");
-            }
-            Ok(hash) => hashes.push(hash),
-            Err(reason) => found.add(field, reason),
-        }
-    }
-    hashes
 }
 
 fn intelligencebank(
@@ -341,6 +289,32 @@ fn tokens(file: &file::Tokens, found: &mut Problems) -> TokenSettings {
             0..=60,
         ),
         include_sid: file.include_sid,
+    }
+}
+
+fn sessions(file: &file::Sessions, found: &mut Problems) -> SessionSettings {
+    SessionSettings {
+        refresh_window_seconds: found.range(
+            "sessions.refresh_window_seconds",
+            file.refresh_window_seconds,
+            // Shorter than the shortest session, which is an hour.
+            1..=3_599,
+        ),
+        default_period_hours: found.range(
+            "sessions.default_period_hours",
+            file.default_period_hours,
+            1..=120,
+        ),
+        maximum_refresh_attempts: found.range(
+            "sessions.maximum_refresh_attempts",
+            file.maximum_refresh_attempts,
+            1..=1_000,
+        ),
+        renewal_spacing_seconds: found.range(
+            "sessions.renewal_spacing_seconds",
+            file.renewal_spacing_seconds,
+            30..=3_600,
+        ),
     }
 }
 

@@ -12,7 +12,8 @@ pub(super) struct File {
     #[serde(default = "default_log")]
     pub(super) log: String,
     pub(super) store: Store,
-    pub(super) sealing: Sealing,
+    pub(super) sealing: Keys,
+    pub(super) token_tags: Keys,
     pub(super) gateway: Gateway,
     pub(super) resource: Option<String>,
     #[serde(default)]
@@ -76,13 +77,13 @@ fn default_sweep() -> u64 {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Sealing {
-    pub(super) keys: Vec<SealingKey>,
+pub(super) struct Keys {
+    pub(super) keys: Vec<KeyFile>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SealingKey {
+pub(super) struct KeyFile {
     pub(super) id: String,
     pub(super) file: PathBuf,
 }
@@ -154,11 +155,18 @@ impl Default for Tokens {
 pub(super) struct Sessions {
     pub(super) refresh_window_seconds: u64,
     pub(super) default_period_hours: u64,
+    pub(super) maximum_refresh_attempts: u64,
+    pub(super) renewal_spacing_seconds: u64,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { refresh_window_seconds: 300, default_period_hours: 24 }
+        Self {
+            refresh_window_seconds: 300,
+            default_period_hours: 24,
+            maximum_refresh_attempts: 5,
+            renewal_spacing_seconds: 30,
+        }
     }
 }
 

@@ -8,18 +8,15 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use crate::{
-    sealing::{KEY_BYTES, SealingKey},
-    tokens::SecretHash,
-};
+use crate::{sealing::KEY_BYTES, tokens::SecretHash};
 
 /// Shortest secret that a gateway or a client may have, in characters.
 const SHORTEST_SECRET: usize = 32;
 /// Longest file that is read, in bytes.
 const LONGEST_FILE: u64 = 4 * 1024;
 
-/// Reads a sealing key: 32 bytes in base64.
-pub(super) fn sealing_key(id: &str, path: &Path) -> Result<SealingKey, String> {
+/// Reads a key: 32 bytes in base64.
+pub(super) fn key(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, String> {
     let text = read(path)?;
     let bytes = STANDARD
         .decode(text.as_bytes())
@@ -32,7 +29,7 @@ pub(super) fn sealing_key(id: &str, path: &Path) -> Result<SealingKey, String> {
     if key.iter().all(|byte| *byte == 0) {
         return Err(format!("{} holds nothing but zeros", path.display()));
     }
-    Ok(SealingKey::new(id, &Zeroizing::new(key)))
+    Ok(Zeroizing::new(key))
 }
 
 /// Reads a shared secret and keeps its hash.

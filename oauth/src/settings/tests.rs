@@ -5,11 +5,14 @@ use tempfile::TempDir;
 
 use super::{Settings, SettingsError};
 
+mod keys;
+
 const EXAMPLE: &str = include_str!("../../example.yaml");
 
 /// The example, with its secrets in a folder of this test.
 fn example(folder: &TempDir) -> String {
     write(folder, "sealing-key", &STANDARD.encode([7; 32]));
+    write(folder, "token-tag-key", &STANDARD.encode([9; 32]));
     write(folder, "gateway-credential", &"g".repeat(40));
     write(folder, "example-backend", &"b".repeat(40));
     let secrets = folder.path().display().to_string();
@@ -243,39 +246,6 @@ fn what_would_serve_nobody_or_hides_a_mistake_is_refused() {
 }
 
 #[test]
-fn exposed_secrets_and_development_settings_are_warned_of() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let text = example(&folder);
-    let mode = |name: &str, mode: u32| {
-        let permissions = std::fs::Permissions::from_mode(mode);
-        std::fs::set_permissions(folder.path().join(name), permissions).unwrap();
-    };
-    let fields = |text: &str| -> Vec<String> {
-        let settings = Settings::parse(text, &[]).unwrap();
-        settings.warnings().iter().map(|warning| warning.field.clone()).collect()
-    };
-    for name in ["sealing-key", "gateway-credential", "example-backend"] {
-        mode(name, 0o600);
-    }
-    assert!(fields(&text).is_empty());
-    mode("sealing-key", 0o640);
-    mode("gateway-credential", 0o604);
-    mode("example-backend", 0o644);
-    let exposed = ["sealing.keys[0].file", "gateway.credentials[0].file", "clients[2].secret_file"];
-    assert_eq!(fields(&text), exposed);
-    for name in ["sealing-key", "gateway-credential", "example-backend"] {
-        mode(name, 0o400);
-    }
-    assert_eq!(fields(&format!("{text}\ndevelopment: {{}}\n")), ["development"]);
-    let all = "{ allow_private_addresses: true, resolve: { a.example: \"127.0.0.1:1\" } }";
-    assert_eq!(
-        fields(&format!("{text}\ndevelopment: {all}\n")),
-        ["development", "development.allow_private_addresses", "development.resolve"]
-    );
-}
-
-#[test]
 fn hosts_with_dots_are_names_and_no_paths_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let text = example(&folder)
@@ -318,6 +288,18 @@ fn every_wrong_value_is_refused_by_the_name_of_its_field() {
     refused("tokens.colour", replace("# code_seconds: 60", "colour: red"));
     refused("sessions.default_period_hours", replace("period_hours: 24", "period_hours: 121"));
     refused("server.shutdown_seconds", replace("shutdown_seconds: 10", "shutdown_seconds: 0"));
+    for bad in ["0", "1001"] {
+        let line = format!("maximum_refresh_attempts: {bad}");
+        refused("sessions.maximum_refresh_attempts", |_, text| {
+            text.replacen("# maximum_refresh_attempts: 5", &line, 1)
+        });
+    }
+    for bad in ["29", "3601"] {
+        let line = format!("renewal_spacing_seconds: {bad}");
+        refused("sessions.renewal_spacing_seconds", |_, text| {
+            text.replacen("# renewal_spacing_seconds: 30", &line, 1)
+        });
+    }
     refused(
         "resource",
         replace(
@@ -349,31 +331,6 @@ fn every_wrong_value_is_refused_by_the_name_of_its_field() {
         replace("https://*.connectingib.com/callback", "https://*/callback"),
     );
     refused("clients[0].scopes[0]", replace("scopes: [profile]", "scopes: [ \"a b\" ]"));
-}
-
-#[test]
-fn a_missing_or_short_secret_keeps_the_service_from_starting() {
-    let key = "sealing.keys[0].file";
-    refused(key, |folder, text| {
-        std::fs::remove_file(folder.path().join("sealing-key")).unwrap();
-        text
-    });
-    for bad in ["", "not base64!", &STANDARD.encode([7; 16]), &STANDARD.encode([0; 32])] {
-        refused(key, |folder, text| {
-            write(folder, "sealing-key", bad);
-            text
-        });
-    }
-    for bad in ["", "short", &"x y".repeat(20), &"x".repeat(5000)] {
-        refused("gateway.credentials[0].file", |folder, text| {
-            write(folder, "gateway-credential", bad);
-            text
-        });
-    }
-    refused("sealing.keys", |_, text| {
-        let line = text.lines().find(|line| line.contains("id: \"2026-11\"")).unwrap().to_owned();
-        text.replace(&line, "    []")
-    });
 }
 
 #[test]

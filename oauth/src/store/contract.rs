@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Applied, Change, Condition, Key, MAXIMUM_OPERATIONS, MAXIMUM_VALUE_BYTES, Operation, Store,
-    StoreError, Table,
+    Applied, Change, Condition, Key, MAXIMUM_KEYS, MAXIMUM_OPERATIONS, MAXIMUM_VALUE_BYTES,
+    Operation, Store, StoreError, Table,
 };
 
 const NOW: u64 = 1_000;
@@ -34,12 +34,14 @@ pub(crate) async fn holds(store: Arc<dyn Store>) {
     a_record_is_inserted_once(&*store).await;
     a_change_needs_the_version_that_was_read(&*store).await;
     tables_are_separate(&*store).await;
+    several_records_are_read_in_the_order_of_their_keys(&*store).await;
     a_list_happens_whole_or_not_at_all(&*store).await;
     an_expired_record_is_absent_before_any_sweep(&*store).await;
     a_sweep_takes_expired_records_only_and_at_most_its_limit(&*store).await;
     lists_out_of_bounds_are_refused(&*store).await;
     of_many_takers_one_wins(&store).await;
     of_many_writers_each_change_counts_once(&store).await;
+    several_records_are_read_as_of_one_moment(&store).await;
     store.ready().await.unwrap();
 }
 
@@ -78,6 +80,53 @@ async fn tables_are_separate(store: &dyn Store) {
     let insert = vec![put("shared", Condition::Absent, b"code", NOW + 9)];
     assert_eq!(store.apply(insert, NOW).await.unwrap(), Applied::Yes);
     assert_eq!(store.get(&Key::new(Table::Login, "shared"), NOW).await.unwrap(), None);
+}
+
+async fn several_records_are_read_in_the_order_of_their_keys(store: &dyn Store) {
+    let list = vec![
+        put("many1", Condition::Absent, b"1", NOW + 9),
+        put("many2", Condition::Absent, b"2", NOW + 5),
+    ];
+    assert_eq!(store.apply(list, NOW).await.unwrap(), Applied::Yes);
+    let read = async |keys: Vec<Key>, now| -> Vec<Option<Vec<u8>>> {
+        let found = store.get_many(&keys, now).await.unwrap();
+        found.into_iter().map(|stored| stored.map(|stored| stored.value)).collect()
+    };
+    let keys = || vec![key("many2"), key("nothing"), key("many1"), key("many2")];
+    let (one, two) = (Some(b"1".to_vec()), Some(b"2".to_vec()));
+    assert_eq!(read(keys(), NOW).await, [two.clone(), None, one.clone(), two]);
+    assert_eq!(read(keys(), NOW + 5).await, [None, None, one, None], "expired is absent");
+    assert_eq!(read(vec![Key::new(Table::Login, "many1")], NOW).await, [None]);
+    assert!(read(Vec::new(), NOW).await.is_empty());
+    let most = |count: usize| (0..count).map(|n| key(&n.to_string())).collect::<Vec<_>>();
+    assert_eq!(read(most(MAXIMUM_KEYS), NOW).await.len(), MAXIMUM_KEYS);
+    let refused = store.get_many(&most(MAXIMUM_KEYS + 1), NOW).await;
+    assert_eq!(refused.unwrap_err(), StoreError::Unacceptable);
+}
+
+async fn several_records_are_read_as_of_one_moment(store: &Arc<dyn Store>) {
+    let both = |condition: fn(u64) -> Condition, count: u64| {
+        let value = count.to_be_bytes();
+        let at = |id: &str| put(id, condition(count), &value, NOW + 9);
+        vec![at("left"), at("right")]
+    };
+    assert_eq!(store.apply(both(|_| Condition::Absent, 0), NOW).await.unwrap(), Applied::Yes);
+    let writer = tokio::spawn({
+        let store = Arc::clone(store);
+        async move {
+            for count in 1..200 {
+                let list = both(Condition::Version, count);
+                assert_eq!(store.apply(list, NOW).await.unwrap(), Applied::Yes);
+            }
+        }
+    });
+    let keys = [key("left"), key("right")];
+    while !writer.is_finished() {
+        let found = store.get_many(&keys, NOW).await.unwrap();
+        assert_eq!(found[0], found[1], "one of the two was read later");
+        tokio::task::yield_now().await;
+    }
+    writer.await.unwrap();
 }
 
 async fn a_list_happens_whole_or_not_at_all(store: &dyn Store) {

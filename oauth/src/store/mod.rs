@@ -13,6 +13,8 @@ pub(crate) mod redb;
 
 /// Most operations in one [`Store::apply`].
 pub(crate) const MAXIMUM_OPERATIONS: usize = 16;
+/// Most keys in one [`Store::get_many`].
+pub(crate) const MAXIMUM_KEYS: usize = 100;
 /// Most bytes in one value.
 pub(crate) const MAXIMUM_VALUE_BYTES: usize = 64 * 1024;
 
@@ -27,6 +29,10 @@ pub(crate) enum Table {
     Session,
     /// One record, which proves the sealing keys.
     Canary,
+    /// Events of the revocation feed, by their numbers.
+    Revocation,
+    /// One record: the number of the last event.
+    RevocationHead,
 }
 
 impl Table {
@@ -40,6 +46,8 @@ impl Table {
             Self::Grant => "grant",
             Self::Session => "session",
             Self::Canary => "canary",
+            Self::Revocation => "revocation",
+            Self::RevocationHead => "revocation_head",
         }
     }
 }
@@ -140,8 +148,8 @@ pub(crate) enum StoreError {
     /// The store has been closed, or its writer has died.
     #[error("the store is closed")]
     Closed,
-    /// A list of operations that no engine may accept: too long, too large, or one key twice.
-    #[error("the list of operations breaks the store's bounds")]
+    /// A list that no engine may accept: too long, too large, or one key changed twice.
+    #[error("the list breaks the store's bounds")]
     Unacceptable,
 }
 
@@ -154,6 +162,9 @@ pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreErro
 pub(crate) trait Store: Send + Sync + 'static {
     /// Reads one record. `now` is in seconds since the Unix epoch.
     fn get<'a>(&'a self, key: &'a Key, now: u64) -> Pending<'a, Option<Stored>>;
+
+    /// Reads up to [`MAXIMUM_KEYS`] records, all as they were at one moment, in the order of `keys`.
+    fn get_many<'a>(&'a self, keys: &'a [Key], now: u64) -> Pending<'a, Vec<Option<Stored>>>;
 
     /// Makes all changes if all conditions hold, else none. When this returns, what it did survives
     /// a crash of the process and of the machine.

@@ -21,7 +21,8 @@ use ::redb::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Applied, Change, Condition, Key, Operation, Pending, Store, StoreError, Stored, check_bounds,
+    Applied, Change, Condition, Key, MAXIMUM_KEYS, Operation, Pending, Store, StoreError, Stored,
+    check_bounds,
 };
 
 const ENGINE: &str = "redb";
@@ -31,10 +32,19 @@ const MODE: u32 = 0o600;
 const RECORDS: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("records");
 /// (expires_at, `table/id`), so that expired records are found without looking at the others.
 const EXPIRIES: TableDefinition<'_, (u64, &str), ()> = TableDefinition::new("expiries");
-/// Writes that may wait; beyond it a writer waits for a place.
-const QUEUE: usize = 1024;
-/// Most writes that share one flush.
-const GROUP: usize = 256;
+/// How many writes go together.
+#[derive(Clone, Copy)]
+struct Pace {
+    /// Writes that may wait; beyond it a writer waits for a place.
+    queue: usize,
+    /// Most writes that share one flush.
+    group: usize,
+}
+
+/// So that nobody waits long for those before.
+const SERVING: Pace = Pace { queue: 1_024, group: 256 };
+/// So that many writes change each page once.
+const FILLING: Pace = Pace { queue: 16_384, group: 8_192 };
 
 /// What the writer thread is asked to do.
 enum Request {
@@ -83,14 +93,23 @@ impl RedbStore {
     /// [`StoreError::Engine`] when the file cannot be opened, is no database, or is in use;
     /// [`StoreError::Damaged`] when the engine does not understand what it finds.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_with(path, cache_bytes, SERVING)
+    }
+
+    /// The same for one who writes very much and waits for all of it. Each answer comes later.
+    pub(crate) fn open_for_filling(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_with(path, cache_bytes, FILLING)
+    }
+
+    fn open_with(path: &Path, cache_bytes: usize, pace: Pace) -> Result<Self, StoreError> {
         let file = open_private(path).map_err(engine)?;
         let database = Arc::new(unharmed(|| open_database(file, cache_bytes))?);
-        let (writer, queue) = mpsc::channel(QUEUE);
+        let (writer, queue) = mpsc::channel(pace.queue);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn({
                 let database = Arc::clone(&database);
-                move || write_until_closed(&database, queue)
+                move || write_until_closed(&database, queue, pace.group)
             })
             .map_err(engine)?;
         Ok(Self { database: Some(database), writer: Some(writer), thread: Some(thread) })
@@ -100,14 +119,18 @@ impl RedbStore {
         self.database.as_deref().ok_or(StoreError::Closed)
     }
 
-    fn read(&self, key: &Key, now: u64) -> Result<Option<Stored>, StoreError> {
+    /// Reads in one transaction, which is a snapshot.
+    fn read(&self, keys: &[Key], now: u64) -> Result<Vec<Option<Stored>>, StoreError> {
         let transaction = self.database()?.begin_read().map_err(engine)?;
         let records = transaction.open_table(RECORDS).map_err(engine)?;
-        let found = records.get(key.to_string().as_str()).map_err(engine)?;
-        Ok(found.and_then(|found| {
-            let (version, expires_at, value) = found.value();
-            (expires_at > now).then(|| Stored { value: value.to_vec(), version, expires_at })
-        }))
+        let read = |key: &Key| {
+            let found = records.get(key.to_string().as_str()).map_err(engine)?;
+            Ok(found.and_then(|found| {
+                let (version, expires_at, value) = found.value();
+                (expires_at > now).then(|| Stored { value: value.to_vec(), version, expires_at })
+            }))
+        };
+        keys.iter().map(read).collect()
     }
 
     async fn write(&self, request: Request) -> Result<Outcome, StoreError> {
@@ -126,7 +149,19 @@ impl RedbStore {
 
 impl Store for RedbStore {
     fn get<'a>(&'a self, key: &'a Key, now: u64) -> Pending<'a, Option<Stored>> {
-        Box::pin(async move { unharmed(|| self.read(key, now)) })
+        Box::pin(async move {
+            let found = unharmed(|| self.read(std::slice::from_ref(key), now))?;
+            Ok(found.into_iter().next().flatten())
+        })
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Key], now: u64) -> Pending<'a, Vec<Option<Stored>>> {
+        Box::pin(async move {
+            if keys.len() > MAXIMUM_KEYS {
+                return Err(StoreError::Unacceptable);
+            }
+            unharmed(|| self.read(keys, now))
+        })
     }
 
     fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied> {
@@ -209,10 +244,10 @@ fn open_database(file: File, cache_bytes: usize) -> Result<Database, StoreError>
     Ok(database)
 }
 
-fn write_until_closed(database: &Database, mut queue: mpsc::Receiver<Work>) {
+fn write_until_closed(database: &Database, mut queue: mpsc::Receiver<Work>, most: usize) {
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
-        while group.len() < GROUP
+        while group.len() < most
             && let Ok(next) = queue.try_recv()
         {
             group.push(next);

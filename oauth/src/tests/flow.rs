@@ -73,7 +73,7 @@ async fn a_client_logs_in_and_its_token_opens_the_platform_and_the_api_host() {
         json!({
             "active": true,
             "version": 1,
-            "as_of": 0,
+            "as_of": told["as_of"],
             "client_id": "mcp-public-client",
             "scope": "profile",
             "sub": "user-ada",

@@ -21,6 +21,7 @@ async fn row_15_rfc_8414_the_metadata_names_what_exists_and_nothing_else() {
             "authorization_endpoint": format!("{base}/authorize"),
             "token_endpoint": format!("{base}/token"),
             "introspection_endpoint": format!("{base}/introspect"),
+            "revocation_endpoint": format!("{base}/revoke"),
             "userinfo_endpoint": format!("{base}/userinfo"),
             "scopes_supported": ["assets", "profile"],
             "response_types_supported": ["code"],
@@ -28,6 +29,7 @@ async fn row_15_rfc_8414_the_metadata_names_what_exists_and_nothing_else() {
             "grant_types_supported": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
             "protected_resources": [format!("{base}/proxy/")],
@@ -79,7 +81,8 @@ async fn row_16_rfc_9728_3_3_the_resource_is_the_one_that_was_asked_for() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_json_errors_and_later_endpoints_are_not_there_yet() {
     let kit = Kit::new();
-    for path in ["/", "/revoke", "/logout", "/jwks.json", "/metrics", "/readyz", "/sessions/renew"]
+    for path in
+        ["/", "/logout", "/jwks.json", "/metrics", "/readyz", "/sessions/renew", "/revocations"]
     {
         kit.get(path).await.expect(404, "not_found");
     }
@@ -87,6 +90,7 @@ async fn unknown_paths_and_methods_are_json_errors_and_later_endpoints_are_not_t
         ("GET", "/token", "POST"),
         ("PUT", "/token", "POST"),
         ("GET", "/introspect", "POST"),
+        ("GET", "/revoke", "POST"),
         ("DELETE", "/authorize", "GET,POST"),
         ("POST", "/authorize/poll", "GET"),
         ("POST", "/userinfo", "GET,HEAD"),

@@ -20,14 +20,22 @@ use crate::{
 
 mod authorize;
 mod concurrency;
+mod feed;
 mod flow;
+mod gateway;
 mod introspection;
 mod metadata;
 mod operations;
 mod pages;
+mod race;
 mod refresh;
+mod renewal;
+mod renewal_concurrency;
+mod renewal_limits;
+mod revoke;
 mod scripted;
 mod secrets;
+mod tags;
 mod token;
 
 use scripted::Scripted;
@@ -50,6 +58,7 @@ fn settings_text(folder: &TempDir, more: &str) -> String {
         path.display().to_string()
     };
     let key = write("sealing-key", &STANDARD.encode([7; 32]));
+    let tags = write("token-tag-key", &STANDARD.encode([9; 32]));
     let credential = write("gateway-credential", &format!("{GATEWAY_CREDENTIAL}\n"));
     let secret = write("client-secret", CLIENT_SECRET);
     let store = folder.path().join("store.redb").display().to_string();
@@ -64,6 +73,7 @@ fn settings_text(folder: &TempDir, more: &str) -> String {
 listen: {{ public: "127.0.0.1:0", internal: "127.0.0.1:0" }}
 store: {{ engine: redb, path: "{store}", cache_megabytes: 4 }}
 sealing: {{ keys: [ {{ id: k1, file: "{key}" }} ] }}
+token_tags: {{ keys: [ {{ id: t1, file: "{tags}" }} ] }}
 gateway: {{ credentials: [ {{ file: "{credential}" }} ] }}
 clients:
   - id: mcp-public-client

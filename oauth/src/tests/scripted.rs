@@ -20,6 +20,8 @@ pub(super) struct Scripted {
     begin: Mutex<Result<(), UpstreamError>>,
     pub(super) begun: AtomicUsize,
     pub(super) asked: AtomicUsize,
+    /// While it is closed nobody gets an answer.
+    gate: tokio::sync::watch::Sender<bool>,
 }
 
 impl Default for Scripted {
@@ -29,6 +31,7 @@ impl Default for Scripted {
             begin: Mutex::new(Ok(())),
             begun: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
+            gate: tokio::sync::watch::Sender::new(true),
         }
     }
 }
@@ -44,6 +47,15 @@ impl Scripted {
 
     pub(super) fn log_in_with(&self, session: UpstreamSession) {
         self.answers(Ok(LoginProgress::Complete(Box::new(session))));
+    }
+
+    /// Holds every answer back until the gate is opened again.
+    pub(super) fn close_gate(&self) {
+        self.gate.send_replace(false);
+    }
+
+    pub(super) fn open_gate(&self) {
+        self.gate.send_replace(true);
     }
 
     pub(super) fn begins_with(&self, begin: Result<(), UpstreamError>) {
@@ -92,6 +104,7 @@ impl LoginUpstream for Scripted {
             for _ in 0..5 {
                 tokio::task::yield_now().await;
             }
+            self.gate.subscribe().wait_for(|open| *open).await.unwrap();
             self.next.lock().unwrap().clone()
         })
     }

@@ -7,11 +7,20 @@ use axum::{
     http::{Request, header},
 };
 
+use ib_contract::Secret;
+
 use super::{
     CLIENT_SECRET, GATEWAY_CREDENTIAL, Kit, PLATFORM, VERIFIER, authorize_url, basic, post,
     scripted::SID, text,
 };
-use crate::{telemetry, upstreams::UpstreamError};
+use crate::{
+    telemetry,
+    upstreams::{UpstreamError, UpstreamSession},
+};
+
+const NEWER_SID: &str = "0e3e50000e3e50000e3e50000e3e5000";
+/// The beginning of the tests' tag key, as the gateway gets it.
+const TAG_KEY: &str = "CQkJCQkJCQkJCQkJCQkJCQkJCQ";
 
 thread_local! {
     /// What this thread has logged since [`capture`].
@@ -58,6 +67,7 @@ async fn whole_life(kit: &Kit) -> Vec<String> {
         [SID, VERIFIER, CLIENT_SECRET, GATEWAY_CREDENTIAL, "l0g1nt0ken", "Lovelace", "user-ada"]
             .map(str::to_owned)
             .into();
+    secrets.extend([NEWER_SID.to_owned(), TAG_KEY.to_owned()]);
     let begun = kit.get_json(&authorize_url(&[("platform_url", PLATFORM)])).await;
     let poll_token = text(&begun.json(), "token");
     kit.upstream.answers(Err(UpstreamError::Unreachable("test")));
@@ -69,7 +79,16 @@ async fn whole_life(kit: &Kit) -> Vec<String> {
     let first = kit.exchange(&code).await.json();
     let second = kit.refresh(&text(&first, "refresh_token")).await.json();
     kit.refresh(&text(&first, "refresh_token")).await;
-    kit.introspect(&text(&second, "access_token")).await;
+    let token = text(&second, "access_token");
+    let session = text(&kit.introspect(&token).await["upstreams"][0], "session");
+    kit.upstream.answers(Err(UpstreamError::Unreachable("test")));
+    kit.renew(&token, &session, 1, "rejected").await;
+    kit.clock.advance(Duration::from_secs(1));
+    let newer = UpstreamSession { sid: Secret::new(NEWER_SID), ..super::scripted::session() };
+    kit.upstream.log_in_with(newer);
+    let told = kit.renew(&token, &session, 1, "rejected").await;
+    assert!(told.text.contains(NEWER_SID), "{}", told.text);
+    assert!(kit.revocations("").await.text.contains(TAG_KEY));
     for (path, authorization) in [
         ("/userinfo", format!("Bearer {}", text(&second, "access_token"))),
         ("/introspect", basic("backend", CLIENT_SECRET)),
@@ -100,6 +119,11 @@ async fn whole_life(kit: &Kit) -> Vec<String> {
         )
         .await;
     let cookie = page.header("set-cookie").split(['=', ';']).nth(1).unwrap().to_owned();
+    for name in ["access_token", "refresh_token"] {
+        let form = [("token", text(&second, name)), ("client_id", "mcp-public-client".to_owned())];
+        let form: Vec<_> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        kit.post("/revoke", &form).await;
+    }
     kit.exchange(&code).await;
     for tokens in [&first, &second] {
         secrets.extend([text(tokens, "access_token"), text(tokens, "refresh_token")]);

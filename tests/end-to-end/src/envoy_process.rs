@@ -27,6 +27,17 @@ pub fn built(name: &str) -> PathBuf {
     PathBuf::from(variable("IB_GATEWAY_BIN")).join(name)
 }
 
+/// The Envoy under test.
+///
+/// # Panics
+///
+/// When the tests were not started by `make test`.
+#[must_use]
+#[track_caller]
+pub fn envoy_program() -> PathBuf {
+    PathBuf::from(variable("ENVOY"))
+}
+
 /// Checks a bootstrap file as `envoy --mode validate` does, from `folder`.
 ///
 /// # Panics
@@ -35,7 +46,18 @@ pub fn built(name: &str) -> PathBuf {
 #[must_use]
 #[track_caller]
 pub fn validate(folder: &Path, file: &str) -> Output {
-    let mut command = Command::new(variable("ENVOY"));
+    validate_with(&envoy_program(), folder, file)
+}
+
+/// Like [`validate`], with another Envoy.
+///
+/// # Panics
+///
+/// When Envoy cannot be started.
+#[must_use]
+#[track_caller]
+pub fn validate_with(envoy: &Path, folder: &Path, file: &str) -> Output {
+    let mut command = Command::new(envoy);
     command.args(["--mode", "validate", "--use-dynamic-base-id", "-c", file]).current_dir(folder);
     command.output().expect("Envoy can be started")
 }
@@ -67,7 +89,7 @@ impl EnvoyProcess {
     #[track_caller]
     pub fn start(folder: &Path, file: &str, admin: SocketAddr) -> Self {
         let log = folder.join("envoy.log");
-        let child = Command::new(variable("ENVOY"))
+        let child = Command::new(envoy_program())
             .args(["--use-dynamic-base-id", "--concurrency", "1", "-l", "info", "-c", file])
             .arg("--log-path")
             .arg(&log)

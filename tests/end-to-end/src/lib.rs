@@ -19,12 +19,16 @@ mod deadline;
 mod deployment;
 mod envoy_process;
 mod http;
+mod insight;
+mod load;
 mod login;
 mod metrics;
 mod page;
 mod pkce;
 mod process;
+mod production;
 mod random;
+mod recorder;
 mod simulator;
 mod tls;
 mod transfer;
@@ -34,15 +38,23 @@ pub use challenge::Challenge;
 pub use connection::{Connection, Head, ServerBytes};
 pub use deadline::{Deadline, PATIENCE, eventually};
 pub use deployment::{Deployment, Reach};
-pub use envoy_process::{EnvoyProcess, built, envoy_folder, free_port, validate};
+pub use envoy_process::{
+    EnvoyProcess, built, envoy_folder, envoy_program, free_port, validate, validate_with,
+};
 pub use http::{Request, Response};
+pub use insight::{FEEDS, WORKERS};
+pub use load::Pace;
 pub use login::{Authorization, Grant, LOOPBACK_REDIRECT, OAuthClient, PUBLIC_CLIENT, TEST_CLIENT};
 pub use metrics::{Sample, parse_prometheus, sum_of};
 pub use page::{Form, Page};
 pub use pkce::Verifier;
 pub use process::{MemoryWatch, resident_bytes};
-
-pub use random::{unique, unique_hex, unknown_token};
+pub use production::{
+    PRODUCTION_NAME, Snippet, envoys_at_hand, minor_version, production_bootstrap,
+    production_folder,
+};
+pub use random::{forged_token, unique, unique_hex};
+pub use recorder::Recorder;
 pub use simulator::{API_HOST, FOREIGN_HOST, LoggedRequest, PLATFORM_HOST, Simulator};
 pub use tls::tls_connection;
 pub use transfer::{Pattern, sha256_hex};

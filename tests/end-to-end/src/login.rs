@@ -23,6 +23,8 @@ pub struct OAuthClient<'a> {
     client_id: String,
     redirect_uri: String,
     metadata: Value,
+    /// Parameters of the authorization request in place of the ordinary ones, or beside them.
+    asked: Vec<(String, String)>,
 }
 
 /// An authorization request that has begun.
@@ -67,7 +69,15 @@ impl<'a> OAuthClient<'a> {
             client_id: client_id.to_owned(),
             redirect_uri: redirect_uri.to_owned(),
             metadata,
+            asked: Vec::new(),
         }
+    }
+
+    /// The same client, whose authorization requests have this parameter, such as another `scope`.
+    #[must_use]
+    pub fn asking(mut self, name: &str, value: &str) -> Self {
+        self.asked.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// The server's metadata.
@@ -95,7 +105,7 @@ impl<'a> OAuthClient<'a> {
     #[track_caller]
     pub fn authorize_target(&self, challenge: &str, state: &str) -> String {
         let platform = format!("https://{PLATFORM_HOST}");
-        self.authorize_target_with(&[
+        let mut parameters = vec![
             ("response_type", "code"),
             ("client_id", &self.client_id),
             ("redirect_uri", &self.redirect_uri),
@@ -104,7 +114,12 @@ impl<'a> OAuthClient<'a> {
             ("code_challenge", challenge),
             ("code_challenge_method", "S256"),
             ("platform_url", &platform),
-        ])
+        ];
+        for (name, value) in &self.asked {
+            parameters.retain(|(given, _)| given != name);
+            parameters.push((name, value));
+        }
+        self.authorize_target_with(&parameters)
     }
 
     /// The target of an authorization request with exactly these parameters.
@@ -223,6 +238,13 @@ impl<'a> OAuthClient<'a> {
             ("refresh_token", refresh_token),
             ("client_id", &self.client_id),
         ])
+    }
+
+    /// Revokes a token of this client (RFC 7009).
+    #[track_caller]
+    pub fn revoke(&self, token: &str) -> Response {
+        let fields = [("token", token), ("client_id", self.client_id.as_str())];
+        self.gateway.send(&Request::post_form(self.endpoint("revocation_endpoint"), &fields))
     }
 
     /// A token request with exactly these fields.

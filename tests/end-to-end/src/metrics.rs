@@ -38,8 +38,8 @@ pub fn sum_of(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
                 .iter()
                 .all(|(key, value)| sample.labels.get(*key).is_some_and(|given| given == value))
         })
-        .map(|sample| sample.value)
-        .sum()
+        // Not `sum`, whose nothing is -0.
+        .fold(0.0, |sum, sample| sum + sample.value)
 }
 
 fn parse_sample(line: &str) -> Option<Sample> {

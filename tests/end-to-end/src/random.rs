@@ -17,10 +17,12 @@ pub fn unique_hex(bytes: usize) -> String {
     })
 }
 
-/// An access token of the service's form that it never issued: only asking tells.
+/// A text of an access token's form that nobody issued: its tag is wrong, and the gateway sees that.
+/// [`Deployment::unknown_token`](crate::Deployment::unknown_token) gives one whose tag is right.
 #[must_use]
-pub fn unknown_token() -> String {
-    format!("ibg_at_{}0", unique_hex(21))
+pub fn forged_token() -> String {
+    // Prefix, key id, 43 random characters, 22 of the tag.
+    format!("ibg_at_development{}0{}", unique_hex(21), unique_hex(11))
 }
 
 pub(crate) fn random_bytes(count: usize) -> Vec<u8> {

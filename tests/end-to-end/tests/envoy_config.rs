@@ -5,17 +5,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 use ib_end_to_end::{
-    Deployment, EnvoyProcess, StackOptions, built, envoy_folder, free_port, validate,
+    Deployment, EnvoyProcess, PRODUCTION_NAME, StackOptions, envoy_folder, free_port,
+    production_bootstrap, production_folder, validate,
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// The name that the production file serves until it is changed.
-const NAME: &str = "gateway.example.com";
 
 #[test]
 fn envoy_accepts_the_production_file_as_it_stands() {
@@ -25,7 +21,9 @@ fn envoy_accepts_the_production_file_as_it_stands() {
     assert!(output.status.success(), "{said}");
     let warnings: Vec<_> = said
         .lines()
-        .filter(|line| line.contains("deprecated") || line.contains("unknown field"))
+        .filter(|line| line.contains("eprecated") || line.contains("unknown field"))
+        // What 1.40 has in its place, 1.36 does not know (`content_type_matcher`).
+        .filter(|line| !line.contains("Compressor.CommonDirectionConfig.content_type'"))
         .collect();
     assert!(warnings.is_empty(), "{warnings:?}");
 }
@@ -83,14 +81,14 @@ fn the_production_file_serves_tls_with_http2_and_http11() {
         {
             let mut builder = reqwest::Client::builder()
                 .tls_certs_only([reqwest::Certificate::from_pem(&certificate).unwrap()])
-                .resolve(NAME, listener)
+                .resolve(PRODUCTION_NAME, listener)
                 .no_proxy()
                 .timeout(Duration::from_secs(20));
             if http11_only {
                 builder = builder.http1_only();
             }
             let client = builder.build().unwrap();
-            let base = format!("https://{NAME}:{}", listener.port());
+            let base = format!("https://{PRODUCTION_NAME}:{}", listener.port());
             let answer = client.get(format!("{base}/healthz")).send().await.unwrap();
             assert_eq!(answer.version(), version);
             assert_eq!(answer.status(), 200);
@@ -163,35 +161,6 @@ fn a_mistake_in_the_plugins_configuration_is_refused_by_the_fields_name() {
         let Some(refused) = Deployment::refused(options) else { return };
         assert!(refused.contains(field), "the reason does not name {field}: {refused}");
     }
-}
-
-/// A folder laid out as the production file expects it.
-fn production_folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
-    for name in ["sds", "tls", "secrets"] {
-        fs::create_dir(path.join(name)).unwrap();
-    }
-    fs::copy(envoy_folder().join("envoy.yaml"), path.join("envoy.yaml")).unwrap();
-    for entry in fs::read_dir(envoy_folder().join("sds")).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), path.join("sds").join(entry.file_name())).unwrap();
-    }
-    fs::copy(built("plugin.wasm"), path.join("plugin.wasm")).unwrap();
-    let pair = rcgen::generate_simple_self_signed(vec![NAME.to_owned()]).unwrap();
-    write(&path.join("tls/tls.crt"), &pair.cert.pem());
-    write(&path.join("tls/tls.key"), &pair.signing_key.serialize_pem());
-    write(&path.join("secrets/gateway-authorization"), "Bearer 0123456789abcdef0123456789abcdef");
-    folder
-}
-
-fn write(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-}
-
-fn production_bootstrap() -> Value {
-    let text = fs::read_to_string(envoy_folder().join("envoy.yaml")).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
 }
 
 #[track_caller]

@@ -16,12 +16,12 @@ static GRANT: LazyLock<Grant> = LazyLock::new(|| GATEWAY.log_in());
 #[test]
 fn the_gate_cannot_be_opened_by_a_header() {
     for (name, value) in [
-        ("ib_gateway_approved", "yes"),
-        ("ib-gateway-approved", "yes"),
-        ("wasm.ib_gateway_approved", "yes"),
-        ("x-ib-gateway-approved", "yes"),
-        ("x-envoy-ib-gateway-approved", "yes"),
-        ("x-envoy-filter-state", "wasm.ib_gateway_approved=yes"),
+        ("ib_gateway", "approved client=x subject=x"),
+        ("ib-gateway", "approved client=x subject=x"),
+        ("wasm.ib_gateway", "approved client=x subject=x"),
+        ("x-ib-gateway", "approved client=x subject=x"),
+        ("x-envoy-ib-gateway", "approved client=x subject=x"),
+        ("x-envoy-filter-state", "wasm.ib_gateway=approved client=x subject=x"),
         ("x-envoy-original-path", "/proxy/company.intelligencebank.com/x"),
         ("x-envoy-internal", "true"),
         ("x-original-url", "/proxy/company.intelligencebank.com/x"),
@@ -302,10 +302,7 @@ fn what_the_service_has_for_the_inside_is_not_to_be_had_from_outside() {
 fn the_gateways_credential_opens_nothing_at_the_public_introspection() {
     let credential = fs::read_to_string(&GATEWAY.reach().gateway_credential_file).unwrap();
     let credential = credential.trim().trim_start_matches("Bearer ").to_owned();
-    let sid = {
-        let request = GATEWAY.proxied("GET", "/api/3.0.0/introspect/user?echo");
-        LoggedRequest::echoed(&GATEWAY.send(&request.bearer(&GRANT.access_token))).header("sid")
-    };
+    let sid = GATEWAY.sid_of(&GRANT.access_token);
     let ask = || Request::post_form("/introspect", &[("token", GRANT.access_token.as_str())]);
     for request in [ask(), ask().bearer(&credential), ask().bearer("wrong")] {
         let answer = GATEWAY.send(&request);

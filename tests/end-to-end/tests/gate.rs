@@ -5,8 +5,7 @@
 use std::fs;
 
 use ib_end_to_end::{
-    Connection, Deployment, LoggedRequest, PLATFORM_HOST, Part, Request, StackOptions,
-    envoy_folder, unique,
+    Connection, Deployment, PLATFORM_HOST, Part, Request, StackOptions, envoy_folder, unique,
 };
 use serde_json::{Value, json};
 
@@ -84,8 +83,7 @@ fn an_upstream_with_a_certificate_of_somebody_else_gets_no_session() {
 fn the_internal_port_tells_the_sessions_secret_to_the_gateway_alone() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let grant = gateway.log_in();
-    let echo = gateway.proxied("GET", "/api/3.0.0/inside/user?echo").bearer(&grant.access_token);
-    let sid = LoggedRequest::echoed(&gateway.send(&echo)).header("sid");
+    let sid = gateway.sid_of(&grant.access_token);
     let address = gateway.reach().service_internal;
     let ask = |credential: Option<&str>| {
         let mut request = Request::post_form("/introspect", &[("token", &grant.access_token)]);
@@ -150,8 +148,8 @@ fn assert_closed(options: StackOptions) {
                 .header("host", &host)
                 .header("x-mark", &mark)
                 .header("sid", "forged")
-                .header("wasm.ib_gateway_approved", "yes")
-                .header("ib-gateway-approved", "yes")
+                .header("wasm.ib_gateway", "approved client=x subject=x")
+                .header("ib-gateway", "approved client=x subject=x")
                 .bearer(&grant.access_token);
             let answer = gateway.send(&request);
             assert!(answer.status >= 400, "{target}: {answer:?}");

@@ -329,10 +329,7 @@ fn the_prefix_cannot_be_disguised() {
 
 #[test]
 fn the_session_cannot_be_sent_to_another_tenant_by_a_disguised_host() {
-    let sid = {
-        let request = GATEWAY.proxied("GET", "/api/3.0.0/own/user?echo");
-        LoggedRequest::echoed(&GATEWAY.send(&request.bearer(&GRANT.access_token))).header("sid")
-    };
+    let sid = GATEWAY.sid_of(&GRANT.access_token);
     for target in [
         format!("/proxy/{FOREIGN_HOST}/x?echo"),
         format!("/proxy/{FOREIGN_HOST}:443/x?echo"),

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use ib_end_to_end::{
-    Connection, Deployment, LoggedRequest, MemoryWatch, Part, Pattern, StackOptions,
-    resident_bytes, sha256_hex, unknown_token,
+    Connection, Deployment, LoggedRequest, MemoryWatch, Part, Pattern, StackOptions, forged_token,
+    resident_bytes, sha256_hex,
 };
 
 const MEGABYTE: usize = 1024 * 1024;
@@ -103,7 +103,7 @@ fn an_upload_on_a_refused_token_is_answered_before_it_is_over() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let request = gateway
         .proxied("POST", "/api/3.0.0/refused/file?echo")
-        .bearer(&unknown_token())
+        .bearer(&forged_token())
         .header("content-length", LARGE.to_string());
     let mut connection = gateway.connect();
     connection.write(&request.head_bytes(&gateway.host())).unwrap();

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio_util::io::ReaderStream;
 
 use crate::connection::ConnectionHandle;
 use crate::reply;
@@ -48,7 +50,12 @@ pub(crate) fn faulty_answer(status: StatusCode) -> Response {
 /// The answer that a test has set, with the request's session id where it wants it.
 pub(crate) fn set_answer(answer: &Answer, head: &Head) -> Response {
     let sid = head.headers.get("sid").map_or("", String::as_str);
-    let mut response = Response::new(Body::from(answer.body.replace("{sid}", sid)));
+    let body = answer.body.replace("{sid}", sid);
+    let body = match answer.piece_bytes {
+        None => Body::from(body),
+        Some(bytes) => in_pieces(body, bytes, Duration::from_millis(answer.pause_ms)),
+    };
+    let mut response = Response::new(body);
     let Ok(status) = StatusCode::from_u16(answer.status) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
@@ -61,4 +68,19 @@ pub(crate) fn set_answer(answer: &Answer, head: &Head) -> Response {
         }
     }
     response
+}
+
+/// A body that is sent piece by piece.
+fn in_pieces(body: String, bytes: usize, pause: Duration) -> Body {
+    let (mut near, far) = tokio::io::duplex(bytes);
+    tokio::spawn(async move {
+        for piece in body.as_bytes().chunks(bytes) {
+            // An error means that the client has gone.
+            if near.write_all(piece).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    });
+    Body::from_stream(ReaderStream::with_capacity(far, bytes))
 }

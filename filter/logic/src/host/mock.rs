@@ -1,15 +1,26 @@
-//! A host in memory, for tests: it holds the headers, records what is asked of it, and fails the test
-//! where a call comes outside its phase or twice.
+//! A proxy in memory, for tests: many streams on one gateway, a clock, and a token service and upstreams
+//! that answer when a test says so.
+//!
+//! [`World`] drives the streams and tells what each side got to see; `rules` fails the test where the
+//! logic calls its host outside a phase, or twice where once is allowed.
 
-use std::cell::{Cell, RefCell};
+mod rules;
+mod seen;
+mod stream;
+mod world;
 
-use ib_contract::ACCESS_TOKEN_PREFIX;
+use ib_contract::{Introspection, TagKey, TagKeyText};
 use serde_json::{Value, json};
 
-use crate::{
-    Answer, AnswerSize, Callout, Counter, HeaderMap, HeaderReferences, Host, HostError, Reply,
-    Stream, Timestamp, policy::Policy,
-};
+pub(crate) use stream::ClientAnswer;
+pub(crate) use world::{SentCallout, World};
+
+use crate::{HeaderMap, Timestamp, grant::Grant, policy::Policy, session::SessionTable, to_block};
+
+/// The session id that answers of the token service have in most tests.
+pub(crate) const SID: &str = "0123456789abcdef0123456789abcdef";
+/// A path of a request for the session's host, with a query.
+pub(crate) const PATH: &str = "/proxy/company.intelligencebank.com/api/3.0.0/x?y";
 
 /// The configuration that tests start from.
 pub(crate) fn configuration() -> Value {
@@ -44,210 +55,113 @@ pub(crate) fn active_answer(sid: &str) -> Value {
     })
 }
 
-/// A header map from pairs.
-pub(crate) fn map(pairs: &[(&str, &[u8])]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect()
+/// The active answer of [`SID`] with some of its fields replaced; a key that begins with `upstream.` is
+/// one of the session.
+pub(crate) fn active_with(fields: Value) -> Value {
+    let mut answer = active_answer(SID);
+    for (name, value) in fields.as_object().unwrap() {
+        match name.strip_prefix("upstream.") {
+            Some(name) => answer["upstreams"][0][name] = value.clone(),
+            None => answer[name] = value.clone(),
+        }
+    }
+    answer
 }
 
-/// An access token that could be one of the service's, told from others by `name`.
+/// The active answer after renewals: a session id of its own for each generation.
+pub(crate) fn generation(number: u64) -> Value {
+    active_with(json!({"upstream.generation": number, "upstream.headers": {"sid": sid_of(number)}}))
+}
+
+/// The session id of a generation.
+pub(crate) fn sid_of(generation: u64) -> String {
+    if generation == 1 { SID.to_owned() } else { format!("{generation:0>4}fedcba9876543210fedc") }
+}
+
+/// The grant that an answer gives, among these sessions.
+pub(crate) fn grant_of(token: &str, answer: &Value, sessions: &mut SessionTable) -> Grant {
+    let answer = Introspection::from_json(answer.to_string().as_bytes()).unwrap();
+    let Introspection::Active(answer) = answer else { panic!("active") };
+    Grant::from_answer(token, &answer, sessions, Timestamp::from_milliseconds(0)).unwrap()
+}
+
+/// A header map from pairs.
+pub(crate) fn map(pairs: &[(&str, &[u8])]) -> HeaderMap {
+    let pairs: Vec<(&[u8], &[u8])> =
+        pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
+    HeaderMap::from_block(to_block(&pairs)).unwrap()
+}
+
+/// A header map with more headers at its end.
+pub(crate) fn extended(headers: &HeaderMap, extra: &[(&str, &[u8])]) -> HeaderMap {
+    let mut pairs: Vec<(&[u8], &[u8])> = headers.iter().collect();
+    pairs.extend(extra.iter().map(|(name, value)| (name.as_bytes(), *value)));
+    HeaderMap::from_block(to_block(&pairs)).unwrap()
+}
+
+/// A header map with one value replaced, or with the header added.
+pub(crate) fn replaced(headers: &HeaderMap, name: &str, value: &[u8]) -> HeaderMap {
+    let others = headers.iter().filter(|(other, _)| *other != name.as_bytes());
+    let mut pairs: Vec<(&[u8], &[u8])> = others.collect();
+    pairs.push((name.as_bytes(), value));
+    HeaderMap::from_block(to_block(&pairs)).unwrap()
+}
+
+/// A header map as text, for comparisons.
+pub(crate) fn text(headers: &HeaderMap) -> Vec<(String, String)> {
+    let lossy = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    headers.iter().map(|(name, value)| (lossy(name), lossy(value))).collect()
+}
+
+/// The values of a header.
+pub(crate) fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
+    text(headers).into_iter().filter(|(other, _)| other == name).map(|(_, value)| value).collect()
+}
+
+/// A key for tags, and its text as the feed hands it over.
+pub(crate) fn tag_key(id: &str, byte: u8) -> (TagKey, TagKeyText) {
+    // 32 bytes of value 4 * n in base64url are the same four characters over and over, near enough:
+    // the text is made from the key's own alphabet by hand, since only the contract has an encoder.
+    let text = encoded(&[byte; 32]);
+    let text = TagKeyText::new(id, ib_contract::Secret::new(text));
+    (TagKey::from_text(&text).unwrap(), text)
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+    let bits: Vec<u8> = bits.collect();
+    let characters = bits.chunks(6).map(|bits| {
+        let padded = bits.iter().chain(std::iter::repeat(&0)).take(6);
+        char::from(ALPHABET[usize::from(padded.fold(0_u8, |sum, bit| sum << 1 | bit))])
+    });
+    characters.collect()
+}
+
+/// An access token of the key `k1`, told from others by `name`.
 pub(crate) fn token_named(name: &str) -> String {
-    format!("{ACCESS_TOKEN_PREFIX}{name:-<43}")
+    token_of(&tag_key("k1", 1).0, name)
+}
+
+/// An access token of a key, told from others by `name`.
+pub(crate) fn token_of(key: &TagKey, name: &str) -> String {
+    let mut random = [b'-'; 32];
+    random[..name.len()].copy_from_slice(name.as_bytes());
+    key.issue(&random)
 }
 
 /// A GET request for a path with the token of a name.
 pub(crate) fn get_request(path: &str, name: &str) -> HeaderMap {
+    request("GET", path, &token_named(name))
+}
+
+/// A request with this method, path and token.
+pub(crate) fn request(method: &str, path: &str, token: &str) -> HeaderMap {
     map(&[
-        (":method", b"GET"),
+        (":method", method.as_bytes()),
         (":scheme", b"http"),
         (":authority", b"gateway.example"),
         (":path", path.as_bytes()),
-        ("authorization", format!("Bearer {}", token_named(name)).as_bytes()),
+        ("authorization", format!("Bearer {token}").as_bytes()),
     ])
-}
-
-/// A callout as it was sent.
-#[derive(Debug, Clone)]
-pub(crate) struct SentCallout {
-    pub(crate) cluster: String,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: String,
-    pub(crate) timeout_milliseconds: u128,
-}
-
-/// The host.
-#[derive(Default)]
-pub(crate) struct MockHost {
-    pub(crate) milliseconds: Cell<u64>,
-    pub(crate) request: RefCell<HeaderMap>,
-    pub(crate) response: RefCell<HeaderMap>,
-    pub(crate) is_request_rewritten: Cell<bool>,
-    pub(crate) is_response_rewritten: Cell<bool>,
-    pub(crate) is_approved: Cell<bool>,
-    pub(crate) is_resumed: Cell<bool>,
-    pub(crate) are_request_trailers_dropped: Cell<bool>,
-    pub(crate) are_response_trailers_dropped: Cell<bool>,
-    pub(crate) reply: RefCell<Option<Reply>>,
-    pub(crate) callouts: RefCell<Vec<SentCallout>>,
-    /// The answer to the callout; taken when it is read.
-    pub(crate) answer: RefCell<Option<(String, Vec<u8>)>>,
-    /// The name of a call that fails.
-    pub(crate) failing: Cell<&'static str>,
-    pub(crate) counted: RefCell<Vec<Counter>>,
-}
-
-impl MockHost {
-    /// A host with this request, at a clock that stands a while after its beginning.
-    pub(crate) fn with_request(request: HeaderMap) -> Self {
-        let host = Self::default();
-        host.milliseconds.set(1_000_000);
-        host.request.replace(request);
-        host
-    }
-
-    /// Lets `seconds` pass.
-    pub(crate) fn pass(&self, seconds: u64) {
-        self.milliseconds.set(self.milliseconds.get() + seconds * 1000);
-    }
-
-    /// Gives the waiting stream an answer of the token service.
-    pub(crate) fn answer(&self, stream: &mut Stream, status: &str, body: impl ToString) {
-        let body = body.to_string().into_bytes();
-        let size = AnswerSize { headers: 1, body: body.len() };
-        self.answer.replace(Some((status.to_owned(), body)));
-        stream.on_callout_answer(self, size);
-    }
-
-    fn fail_if_told(&self, call: &'static str) -> Result<(), HostError> {
-        if self.failing.get() == call { Err(HostError { call }) } else { Ok(()) }
-    }
-
-    /// The status of the reply, if there was one.
-    pub(crate) fn status(&self) -> Option<u16> {
-        self.reply.borrow().as_ref().map(|reply| reply.status)
-    }
-
-    /// The body of the reply.
-    pub(crate) fn reply_body(&self) -> Value {
-        serde_json::from_str(&self.reply.borrow().as_ref().unwrap().body).unwrap()
-    }
-
-    /// A header of the reply.
-    pub(crate) fn reply_header(&self, name: &str) -> Option<String> {
-        let reply = self.reply.borrow();
-        let mut headers = reply.as_ref().unwrap().headers.iter();
-        headers.find(|(other, _)| *other == name).map(|(_, value)| value.clone())
-    }
-
-    /// The values of a header of the request as it is now.
-    pub(crate) fn request_values(&self, name: &str) -> Vec<String> {
-        values(&self.request.borrow(), name)
-    }
-
-    /// The values of a header of the response as it is now.
-    pub(crate) fn response_values(&self, name: &str) -> Vec<String> {
-        values(&self.response.borrow(), name)
-    }
-
-    /// How often a counter was raised.
-    pub(crate) fn count_of(&self, counter: Counter) -> usize {
-        self.counted.borrow().iter().filter(|counted| **counted == counter).count()
-    }
-}
-
-fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
-    let named = headers.iter().filter(|(other, _)| other == name);
-    named.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
-}
-
-fn owned(headers: HeaderReferences<'_>) -> HeaderMap {
-    headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
-}
-
-impl Host for MockHost {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_milliseconds(self.milliseconds.get())
-    }
-
-    fn request_headers(&self) -> Result<HeaderMap, HostError> {
-        self.fail_if_told("request_headers")?;
-        Ok(self.request.borrow().clone())
-    }
-
-    fn set_request_headers(&self, headers: HeaderReferences<'_>) -> Result<(), HostError> {
-        self.fail_if_told("set_request_headers")?;
-        assert!(self.is_approved.get(), "the mark comes first: the route is chosen by it");
-        assert!(!self.is_request_rewritten.replace(true), "rewritten twice");
-        self.request.replace(owned(headers));
-        Ok(())
-    }
-
-    fn mark_approved(&self) -> Result<(), HostError> {
-        self.fail_if_told("mark_approved")?;
-        assert!(self.reply.borrow().is_none(), "approved after a reply");
-        assert!(!self.is_approved.replace(true), "approved twice");
-        Ok(())
-    }
-
-    fn resume_request(&self) -> Result<(), HostError> {
-        self.fail_if_told("resume_request")?;
-        assert!(self.reply.borrow().is_none(), "resumed after a reply");
-        assert!(self.is_request_rewritten.get(), "resumed without a rewrite");
-        assert!(!self.is_resumed.replace(true), "resumed twice");
-        Ok(())
-    }
-
-    fn reply(&self, reply: &Reply) -> Result<(), HostError> {
-        self.fail_if_told("reply")?;
-        assert!(!self.is_resumed.get(), "replied after a resume");
-        assert!(self.reply.replace(Some(reply.clone())).is_none(), "replied twice");
-        Ok(())
-    }
-
-    fn dispatch(&self, callout: &Callout<'_>) -> Result<(), HostError> {
-        self.fail_if_told("dispatch")?;
-        let headers = callout.headers.iter();
-        self.callouts.borrow_mut().push(SentCallout {
-            cluster: callout.cluster.to_owned(),
-            headers: headers.map(|(name, value)| ((*name).into(), (*value).into())).collect(),
-            body: String::from_utf8(callout.body.to_vec()).unwrap(),
-            timeout_milliseconds: callout.timeout.as_millis(),
-        });
-        Ok(())
-    }
-
-    fn callout_answer(&self, size: AnswerSize) -> Result<Answer, HostError> {
-        self.fail_if_told("callout_answer")?;
-        assert_ne!(size.headers, 0, "the SDK panics where an answer has no headers");
-        let (status, body) = self.answer.take().expect("an answer to read");
-        assert_eq!(size.body, body.len());
-        Ok(Answer { status: status.into_bytes(), body })
-    }
-
-    fn response_headers(&self) -> Result<HeaderMap, HostError> {
-        self.fail_if_told("response_headers")?;
-        Ok(self.response.borrow().clone())
-    }
-
-    fn set_response_headers(&self, headers: HeaderReferences<'_>) -> Result<(), HostError> {
-        self.fail_if_told("set_response_headers")?;
-        assert!(!self.is_response_rewritten.replace(true), "rewritten twice");
-        self.response.replace(owned(headers));
-        Ok(())
-    }
-
-    fn drop_request_trailers(&self) -> Result<(), HostError> {
-        self.fail_if_told("drop_request_trailers")?;
-        self.are_request_trailers_dropped.set(true);
-        Ok(())
-    }
-
-    fn drop_response_trailers(&self) -> Result<(), HostError> {
-        self.fail_if_told("drop_response_trailers")?;
-        self.are_response_trailers_dropped.set(true);
-        Ok(())
-    }
-
-    fn count(&self, counter: Counter) {
-        self.counted.borrow_mut().push(counter);
-    }
 }

@@ -1,13 +1,11 @@
 //! References in responses, from the client's point of view.
 
-use ib_contract::Introspection;
 use serde_json::json;
 
 use super::Base;
 use crate::{
-    Timestamp,
-    host::mock::{active_answer, policy_with},
-    session::Grant,
+    host::mock::{active_with, grant_of, policy_with},
+    session::SessionTable,
     target::Target,
 };
 
@@ -19,16 +17,15 @@ fn for_client(reference: &str) -> String {
 
 fn for_client_bytes(reference: &[u8]) -> Option<Vec<u8>> {
     let policy = policy_with(json!({"allowed_ports": [443, 8443]}));
-    let mut answer = active_answer("live-session-id");
     // A host of the session that the allow-list does not have.
-    answer["upstreams"][0]["hosts"] =
-        json!(["company.intelligencebank.com", "apiv3.intelligencebank.com", "unlisted.example"]);
-    let answer = Introspection::from_json(answer.to_string().as_bytes()).unwrap();
-    let Introspection::Active(token) = answer else { panic!("active") };
-    let grant = Grant::from_answer(*token, Timestamp::from_milliseconds(0)).unwrap();
+    let hosts = ["company.intelligencebank.com", "apiv3.intelligencebank.com", "unlisted.example"];
+    let answer = active_with(json!({"upstream.hosts": hosts}));
+    let grant = grant_of("token", &answer, &mut SessionTable::default());
     let session = grant.session_for("company.intelligencebank.com").unwrap();
     let target = Target::parse(b"company.intelligencebank.com/d/e?q", &[443]).unwrap();
-    let base = Base { prefix: "/dev/proxy/", target: &target, session, policy: &policy };
+    let credentials = session.credentials();
+    let base =
+        Base { prefix: "/dev/proxy/", target: &target, credentials: &credentials, policy: &policy };
     base.for_client(reference).ok()
 }
 

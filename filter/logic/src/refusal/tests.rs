@@ -49,6 +49,18 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
         ),
         (TargetError::Missing.into(), 400, "invalid_request", "Missing proxy path"),
         (TargetError::Port.into(), 400, "invalid_request", "The port is not allowed"),
+        (
+            Refusal::UnreadableAnswer { host: "company.example".to_owned() },
+            502,
+            "bad_gateway",
+            "The answer of company.example is encoded and cannot be checked for session ids",
+        ),
+        (
+            Refusal::PartOfJson,
+            416,
+            "invalid_request",
+            "Ranges of JSON documents are not served: ask for the whole document",
+        ),
         (Refusal::MethodNotAllowed, 405, "invalid_request", "The method is not allowed"),
         (Refusal::KindNotSupported, 400, "invalid_request", "Upgrades and gRPC are not supported"),
         (
@@ -64,7 +76,7 @@ fn table() -> Vec<(Refusal, u16, &'static str, &'static str)> {
 fn every_refusal_is_json_that_no_cache_keeps() {
     for (refusal, status, error, description) in table() {
         let reply = reply(&refusal);
-        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(reply.status, status, "{refusal:?}");
         assert_eq!(body, json!({"error": error, "error_description": description}));
         assert_eq!(header(&reply, "content-type"), Some("application/json"));
@@ -104,9 +116,43 @@ fn a_client_learns_the_methods_there_are_and_when_to_try_again() {
 }
 
 #[test]
+fn a_client_whose_token_has_too_little_scope_is_told_what_to_ask_for() {
+    let reply = reply(&Refusal::InsufficientScope { scope: "profile assets".to_owned() });
+    let description = "The access token lacks a scope that the request needs";
+    assert_eq!(reply.status, 403);
+    assert_eq!(
+        serde_json::from_slice::<Value>(&reply.body).unwrap(),
+        json!({
+            "error": "insufficient_scope", "error_description": description,
+            "scope": "profile assets",
+        })
+    );
+    let expected = format!(
+        "Bearer error=\"insufficient_scope\", error_description=\"{description}\", \
+         scope=\"profile assets\", {METADATA}"
+    );
+    assert_eq!(header(&reply, "www-authenticate"), Some(expected.as_str()));
+    assert_eq!(header(&reply, "cache-control"), Some("no-store"));
+}
+
+#[test]
+fn the_outcome_in_logs_is_the_word_of_the_counter() {
+    let scope = Refusal::InsufficientScope { scope: "profile".to_owned() };
+    for (refusal, outcome) in [
+        (&Refusal::InvalidToken, "invalid_token"),
+        (&Refusal::PartOfJson, "range_not_served"),
+        (&Refusal::Unavailable, "temporarily_unavailable"),
+        (&scope, "insufficient_scope"),
+    ] {
+        assert_eq!(refusal.outcome(), outcome);
+        assert!(refusal.counter().name().ends_with(&format!(".outcome.{outcome}")));
+    }
+}
+
+#[test]
 fn descriptions_fit_the_quoted_strings_of_a_challenge() {
     for (refusal, ..) in table() {
-        let body: Value = serde_json::from_str(&reply(&refusal).body).unwrap();
+        let body: Value = serde_json::from_slice(&reply(&refusal).body).unwrap();
         let description = body["error_description"].as_str().unwrap();
         let fits = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
         assert!(description.bytes().all(fits), "{description}");

@@ -1,41 +1,45 @@
-//! What of an upstream's answer reaches the client.
+//! What of an upstream's answer reaches the client: bodies, trailers, and faults of the host.
 
-use std::rc::Rc;
+use serde_json::json;
 
 use crate::{
-    Flow, Gateway, HeaderMap, Stream,
-    host::mock::{MockHost, active_answer, get_request, map, policy_with},
+    BodyFlow, Counter, HeadersFlow, StreamId, TrailersFlow,
+    host::mock::{SID, World, active_answer, generation, get_request, map, sid_of, text},
+    policy::BodyMode,
 };
 
-const SID: &str = "0123456789abcdef0123456789abcdef";
-const PATH: &str = "/proxy/company.intelligencebank.com/d/e?q";
+const JSON: (&str, &[u8]) = ("content-type", b"application/json");
+const OK: (&str, &[u8]) = (":status", b"200");
 
 /// A stream that is on its way upstream.
-fn approved() -> (MockHost, Stream) {
-    let gateway = Rc::new(Gateway::new(policy_with(serde_json::json!({}))));
-    let host = MockHost::with_request(get_request(PATH, "token"));
-    let mut stream = Stream::new(gateway);
-    assert_eq!(stream.on_request_headers(&host), Flow::Pause);
-    host.answer(&mut stream, "200", active_answer(SID));
-    (host, stream)
+fn approved() -> (World, StreamId) {
+    let world = World::knowing("token", &active_answer(SID));
+    let stream = world.get("token");
+    (world, stream)
 }
 
-fn answered(headers: &[(&str, &[u8])]) -> MockHost {
-    let (host, mut stream) = approved();
-    host.response.replace(map(headers));
-    assert_eq!(stream.on_response_headers(&host), Flow::Continue);
-    host
+/// The same, where bodies are not searched.
+fn passing() -> (World, StreamId) {
+    let world = World::with(|policy| policy.bodies = BodyMode::Pass);
+    world.learn("token", &active_answer(SID));
+    let stream = world.get("token");
+    (world, stream)
 }
 
-fn one(name: &str, value: &str) -> Vec<String> {
-    answered(&[(":status", b"200"), (name, value.as_bytes())]).response_values(name)
+fn body_of(world: &World, stream: StreamId) -> String {
+    String::from_utf8(world.client(stream).unwrap().body).unwrap()
+}
+
+/// A document that shows a session id.
+fn showing(sid: &str) -> String {
+    json!({"url": format!("https://company.intelligencebank.com/a?sid={sid}&b")}).to_string()
 }
 
 #[test]
 fn an_ordinary_answer_is_not_touched() {
     let headers: [(&str, &[u8]); 8] = [
-        (":status", b"200"),
-        ("content-type", b"application/json"),
+        OK,
+        JSON,
         ("content-length", b"12"),
         ("set-cookie", b"a=b"),
         ("set-cookie", b"c=d"),
@@ -43,129 +47,163 @@ fn an_ordinary_answer_is_not_touched() {
         ("access-control-allow-origin", b"*"),
         ("x-bytes", b"\xff"),
     ];
-    let host = answered(&headers);
-    assert!(!host.is_response_rewritten.get());
-    assert_eq!(*host.response.borrow(), map(&headers));
+    let (world, stream) = approved();
+    assert_eq!(world.respond(stream, &headers, false), HeadersFlow::Continue);
+    assert_eq!(world.respond_body(stream, b"{\"name\":\"x\"}", true), BodyFlow::Continue);
+    assert!(!world.is_response_rewritten(stream));
+    let answer = world.client(stream).unwrap();
+    assert_eq!(answer.headers, text(&map(&headers)));
+    assert_eq!(answer.body, b"{\"name\":\"x\"}");
 }
 
 #[test]
-fn a_redirect_comes_back_under_the_prefix_and_the_rest_stays() {
-    let host = answered(&[
-        (":status", b"302"),
-        ("location", format!("https://company.intelligencebank.com/a?sid={SID}&b").as_bytes()),
-        ("content-location", b"/c"),
-        ("content-length", b"0"),
-    ]);
-    let expected: HeaderMap = map(&[
-        (":status", b"302"),
-        ("location", b"/proxy/company.intelligencebank.com/a?b"),
-        ("content-location", b"/proxy/company.intelligencebank.com/c"),
-        ("content-length", b"0"),
-    ]);
-    assert_eq!(*host.response.borrow(), expected);
-}
-
-#[test]
-fn a_redirect_that_two_readers_could_take_for_two_places_is_dropped() {
-    for value in ["https:/x", "https:x", "http:x", "/a\tb", "https:\r\n//company.example/"] {
-        assert!(one("location", value).is_empty(), "{value:?}");
-        assert!(one("content-location", value).is_empty(), "{value:?}");
-    }
-    let host = answered(&[
-        (":status", b"302"),
-        ("location", b"/a"),
-        ("content-location", b"/c"),
-        ("location", b"/b"),
-    ]);
-    let expected =
-        map(&[(":status", b"302"), ("content-location", b"/proxy/company.intelligencebank.com/c")]);
-    assert_eq!(*host.response.borrow(), expected);
-}
-
-#[test]
-fn no_header_shows_the_session_id_to_the_client() {
-    let encoded = SID.replacen('0', "%30", 1);
-    for name in
-        ["location", "link", "refresh", "x-echo", "set-cookie", "sid", "content-disposition"]
-    {
-        for value in [SID.to_owned(), format!("https://x.example/a/{SID}"), format!("x={encoded};")]
-        {
-            assert!(one(name, &value).is_empty(), "{name}: {value}");
+fn no_body_shows_the_session_id_wherever_its_pieces_are_cut() {
+    let document = showing(SID);
+    let masked = document.replace(SID, &"*".repeat(SID.len()));
+    for length in [1, 7, 31, 32, 33, 1000] {
+        let (world, stream) = approved();
+        assert_eq!(world.respond(stream, &[OK, JSON], false), HeadersFlow::Continue);
+        let pieces: Vec<&[u8]> = document.as_bytes().chunks(length).collect();
+        let (last, first) = pieces.split_last().unwrap();
+        for piece in first {
+            assert_eq!(world.respond_body(stream, piece, false), BodyFlow::Continue);
         }
+        assert_eq!(world.respond_body(stream, last, true), BodyFlow::Continue);
+        assert_eq!(body_of(&world, stream), masked, "{length}");
+        assert_eq!(world.count_of(Counter::BodySearched), 1);
     }
-    assert!(one("location", &format!("/a#sid={SID}")).is_empty());
-    assert!(one(&format!("x-{SID}"), "1").is_empty(), "a name shows as much as a value");
-    assert!(one("cache-control", &format!("public, x={SID}")).is_empty());
 }
 
 #[test]
-fn an_answer_for_one_user_is_not_for_shared_caches() {
-    for (value, expected) in [
-        ("public", "private"),
-        ("Public, max-age=60", "private, max-age=60"),
-        ("max-age=60, s-maxage=600,public", "private, max-age=60"),
-        ("s-maxage=600", "private"),
-        ("private, public", "private"),
-        ("public, no-cache=\"public, x\"", "private, no-cache=\"public, x\""),
-        ("no-store", "no-store"),
-        ("max-age=60", "max-age=60"),
-        ("x-public=1", "x-public=1"),
-        ("must-revalidate", "private, must-revalidate"),
-        ("max-age=60, Must-Revalidate", "private, max-age=60, Must-Revalidate"),
-        ("proxy-revalidate", "private, proxy-revalidate"),
-        ("private=\"x-a, x-b\", max-age=60", "private, max-age=60"),
-        ("Private = \"x-a\"", "private"),
-        ("private, must-revalidate", "private, must-revalidate"),
-        ("private", "private"),
+fn a_body_after_a_renewal_shows_neither_the_new_session_id_nor_the_one_before() {
+    let world = World::knowing("token", &generation(1));
+    world.learn("other", &generation(2));
+    let stream = world.get("token");
+    let document = format!("[{},{}]", showing(SID), showing(&sid_of(2)));
+    world.respond_whole(stream, "200", document.as_bytes());
+    let body = body_of(&world, stream);
+    assert!(!body.contains(SID) && !body.contains(&sid_of(2)));
+    assert_eq!(body.len(), document.len());
+}
+
+#[test]
+fn a_404_shows_no_session_id_either() {
+    let (world, stream) = approved();
+    world.respond_whole(stream, "404", showing(SID).as_bytes());
+    assert_eq!(world.status(stream), Some(404));
+    assert!(!body_of(&world, stream).contains(SID));
+}
+
+#[test]
+fn a_file_is_not_searched() {
+    let (world, stream) = approved();
+    let headers = [OK, ("content-type", b"image/png".as_slice())];
+    assert_eq!(world.respond(stream, &headers, false), HeadersFlow::Continue);
+    assert_eq!(world.respond_body(stream, SID.as_bytes(), true), BodyFlow::Continue);
+    assert_eq!(body_of(&world, stream), SID);
+    assert_eq!(world.count_of(Counter::BodySearched), 0);
+}
+
+#[test]
+fn where_bodies_are_not_searched_they_reach_the_client_byte_for_byte() {
+    let (world, stream) = passing();
+    let headers = [OK, JSON, ("content-encoding", b"gzip".as_slice())];
+    assert_eq!(world.respond(stream, &headers, false), HeadersFlow::Continue);
+    assert_eq!(world.respond_body(stream, showing(SID).as_bytes(), true), BodyFlow::Continue);
+    assert_eq!(body_of(&world, stream), showing(SID));
+}
+
+#[test]
+fn encodings_are_asked_for_only_where_bodies_are_not_searched() {
+    for (bodies, expected) in [(BodyMode::Redact, "identity"), (BodyMode::Pass, "gzip, br")] {
+        let world = World::with(|policy| policy.bodies = bodies);
+        world.learn("token", &active_answer(SID));
+        let path = crate::host::mock::PATH;
+        let headers = crate::host::mock::extended(
+            &get_request(path, "token"),
+            &[("accept-encoding", b"gzip, br")],
+        );
+        let stream = world.open(headers, true);
+        assert_eq!(world.request_values(stream, "accept-encoding"), [expected]);
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_searched_is_not_shown() {
+    for (status, extra, expected) in [
+        ("200", ("content-encoding", b"gzip".as_slice()), 502),
+        ("206", ("content-range", b"bytes 0-9/100"), 416),
     ] {
-        assert_eq!(one("cache-control", value), [expected], "{value}");
+        let (world, stream) = approved();
+        let headers = [(":status", status.as_bytes()), JSON, extra];
+        assert_eq!(world.respond(stream, &headers, false), HeadersFlow::Pause);
+        assert_eq!(world.status(stream), Some(expected));
     }
-    assert!(one("surrogate-control", "max-age=60").is_empty());
-    assert!(one("cdn-cache-control", "max-age=60").is_empty());
-    assert!(one("vendor-cdn-cache-control", "max-age=60").is_empty());
-}
-
-#[test]
-fn an_answer_without_cache_control_gets_none() {
-    let host = answered(&[(":status", b"302"), ("location", b"/x")]);
-    assert!(host.response_values("cache-control").is_empty());
 }
 
 #[test]
 fn answers_to_streams_that_were_not_approved_are_left_alone() {
-    let gateway = Rc::new(Gateway::new(policy_with(serde_json::json!({}))));
-    for path in ["/authorize", "/proxy/127.0.0.1/"] {
-        let host = MockHost::with_request(get_request(path, "token"));
-        let mut stream = Stream::new(Rc::clone(&gateway));
-        let _flow = stream.on_request_headers(&host);
-        host.response.replace(map(&[(":status", b"302"), ("location", b"/x")]));
-        assert_eq!(stream.on_response_headers(&host), Flow::Continue);
-        assert_eq!(host.response_values("location"), ["/x"]);
-        assert_eq!(stream.on_response_trailers(&host), Flow::Continue);
-        assert!(!host.are_response_trailers_dropped.get());
+    let world = World::new();
+    for path in ["/authorize", "/x"] {
+        let stream = world.open(get_request(path, "token"), true);
+        let headers = [(":status", b"302".as_slice()), ("location", b"/x"), JSON];
+        assert_eq!(world.respond(stream, &headers, false), HeadersFlow::Continue);
+        assert_eq!(world.response_values(stream, "location"), ["/x"]);
+        assert_eq!(world.respond_body(stream, SID.as_bytes(), false), BodyFlow::Continue);
+        assert_eq!(world.respond_trailers(stream), TrailersFlow::Continue);
+        assert_eq!(world.dropped_trailers(stream), (false, false));
     }
 }
 
 #[test]
 fn an_answer_that_cannot_be_cleaned_does_not_reach_the_client() {
     for call in ["response_headers", "set_response_headers"] {
-        let (host, mut stream) = approved();
-        host.response.replace(map(&[(":status", b"302"), ("location", b"/x")]));
-        // The mock allows no reply after a resume, and a proxy does: a new host stands in.
-        let answering = MockHost::default();
-        answering.response.replace(host.response.take());
-        answering.failing.set(call);
-        assert_eq!(stream.on_response_headers(&answering), Flow::Pause);
-        assert_eq!(answering.status(), Some(503));
+        let (world, stream) = approved();
+        world.failing.set(call);
+        let headers = [(":status", b"302".as_slice()), ("location", b"/x")];
+        assert_eq!(world.respond(stream, &headers, true), HeadersFlow::Pause);
+        assert_eq!(world.status(stream), Some(503), "{call}");
     }
-    let (host, mut stream) = approved();
-    host.failing.set("drop_response_trailers");
-    assert_eq!(stream.on_response_trailers(&host), Flow::Pause);
+    let (world, stream) = approved();
+    assert_eq!(world.respond(stream, &[OK], false), HeadersFlow::Continue);
+    world.failing.set("drop_response_trailers");
+    assert_eq!(world.respond_trailers(stream), TrailersFlow::Pause);
+}
+
+#[test]
+fn a_body_that_the_host_does_not_hand_over_or_take_back_is_cut_off() {
+    for call in ["response_body", "replace_response_body"] {
+        let (world, stream) = approved();
+        assert_eq!(world.respond(stream, &[OK, JSON], false), HeadersFlow::Continue);
+        world.failing.set(call);
+        assert_eq!(
+            world.respond_body(stream, showing(SID).as_bytes(), true),
+            BodyFlow::Buffer,
+            "{call}"
+        );
+        assert!(world.is_cut_off(stream), "{call}");
+        assert!(!body_of(&world, stream).contains(SID));
+    }
 }
 
 #[test]
 fn no_trailer_shows_anything_to_the_client() {
-    let (host, mut stream) = approved();
-    assert_eq!(stream.on_response_trailers(&host), Flow::Continue);
-    assert!(host.are_response_trailers_dropped.get());
+    let (world, stream) = approved();
+    assert_eq!(world.respond(stream, &[OK, JSON], false), HeadersFlow::Continue);
+    assert_eq!(world.respond_body(stream, b"{}", false), BodyFlow::Continue);
+    assert_eq!(world.respond_trailers(stream), TrailersFlow::Continue);
+    assert!(world.dropped_trailers(stream).1);
+    assert_eq!(body_of(&world, stream), "{}");
+}
+
+#[test]
+fn a_body_whose_last_bytes_are_held_back_when_trailers_come_is_cut_off_and_not_cut_short() {
+    let (world, stream) = approved();
+    assert_eq!(world.respond(stream, &[OK, JSON], false), HeadersFlow::Continue);
+    // It could be the beginning of the session id.
+    let beginning: String = SID.chars().take(20).collect();
+    let body = format!("\"{beginning}");
+    assert_eq!(world.respond_body(stream, body.as_bytes(), false), BodyFlow::Continue);
+    assert_eq!(world.respond_trailers(stream), TrailersFlow::Pause);
+    assert!(world.is_cut_off(stream));
 }

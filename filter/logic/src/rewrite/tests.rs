@@ -1,31 +1,32 @@
 //! What of a client's request reaches an upstream.
 
-use ib_contract::Introspection;
 use serde_json::json;
 
 use super::for_upstream;
 use crate::{
-    HeaderMap, Timestamp,
-    host::mock::{active_answer, map},
-    session::Grant,
+    HeaderMap,
+    headers::to_block,
+    host::mock::{active_with, grant_of, map, text},
+    policy::BodyMode,
+    session::SessionTable,
     target::Target,
 };
 
 /// The names and values that go upstream, with a session that injects `sid` and `x-api-key`.
-fn upstream(headers: &[(&str, &[u8])]) -> HeaderMap {
-    let mut answer = active_answer("live-session-id");
-    answer["upstreams"][0]["headers"]["x-api-key"] = json!("live-key");
-    let Introspection::Active(token) =
-        Introspection::from_json(answer.to_string().as_bytes()).unwrap()
-    else {
-        panic!("active")
-    };
-    let grant = Grant::from_answer(*token, Timestamp::from_milliseconds(0)).unwrap();
+fn upstream(headers: &[(&str, &[u8])]) -> Vec<(String, String)> {
+    text(&upstream_in(BodyMode::Pass, headers))
+}
+
+fn upstream_in(bodies: BodyMode, headers: &[(&str, &[u8])]) -> HeaderMap {
+    let injected = json!({"sid": "live-session-id", "x-api-key": "live-key"});
+    let answer = active_with(json!({"upstream.headers": injected}));
+    let grant = grant_of("token", &answer, &mut SessionTable::default());
     let session = grant.session_for("company.intelligencebank.com").unwrap();
     let target = Target::parse(b"company.intelligencebank.com/a?b", &[443]).unwrap();
     let headers = map(headers);
-    let rewritten = for_upstream(&headers, &target, &target.host, session);
-    rewritten.into_iter().map(|(name, value)| (name.to_owned(), value.to_vec())).collect()
+    let credentials = session.credentials();
+    let rewritten = for_upstream(&headers, &target, &target.host, &credentials, bodies);
+    HeaderMap::from_block(to_block(&rewritten)).unwrap()
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn the_upstream_sees_its_own_target_and_the_session() {
         ("sid", b"live-session-id"),
         ("x-api-key", b"live-key"),
     ]);
-    assert_eq!(headers, expected);
+    assert_eq!(headers, text(&expected));
 }
 
 #[test]
@@ -106,6 +107,24 @@ fn what_an_application_sends_arrives_in_order_and_byte_for_byte() {
         ("x-custom", b"again"),
         ("x-forwarded-proto", b"https"),
     ];
-    let headers = upstream(&kept);
-    assert_eq!(headers[3..13], map(&kept));
+    let headers = upstream_in(BodyMode::Pass, &kept);
+    assert_eq!(headers.iter().skip(3).take(10).collect::<Vec<_>>(), {
+        kept.map(|(name, value)| (name.as_bytes(), value))
+    });
+}
+
+#[test]
+fn a_body_that_is_searched_is_asked_for_without_an_encoding() {
+    for sent in [vec![], vec![("accept-encoding", b"gzip, br".as_slice())]] {
+        let headers = text(&upstream_in(BodyMode::Redact, &sent));
+        let values: Vec<_> = headers.iter().filter(|(name, _)| name == "accept-encoding").collect();
+        assert_eq!(values, [&("accept-encoding".to_owned(), "identity".to_owned())]);
+    }
+}
+
+#[test]
+fn a_body_that_is_not_searched_comes_in_whatever_encoding_the_client_likes() {
+    let headers = upstream(&[("accept-encoding", b"gzip, br")]);
+    assert!(headers.contains(&("accept-encoding".to_owned(), "gzip, br".to_owned())));
+    assert!(upstream(&[]).iter().all(|(name, _)| name != "accept-encoding"));
 }

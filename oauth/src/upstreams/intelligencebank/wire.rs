@@ -35,6 +35,7 @@ pub(super) fn progress(status: u16, body: &[u8]) -> Result<LoginProgress, Upstre
         200 => {}
         404 if says_expired(body) => return Ok(LoginProgress::Expired),
         404 => return Ok(LoginProgress::Pending),
+        408 | 429 => return Err(UpstreamError::Unreachable("it asked to try again later")),
         500.. => return Err(UpstreamError::Unreachable("it answered with a server error")),
         _ => return Ok(LoginProgress::Pending),
     }

@@ -9,6 +9,7 @@ use crate::tenants;
 const MAXIMUM_DELAY_MILLISECONDS: u64 = 600_000;
 const MAXIMUM_BODY_BYTES: usize = 256 * 1024;
 const MAXIMUM_HEADERS: usize = 100;
+const MAXIMUM_PAUSE_MILLISECONDS: u64 = 1_000;
 
 /// Headers that frame a message. They belong to the server that writes it.
 const FRAMING_HEADERS: [&str; 6] =
@@ -109,6 +110,12 @@ pub(crate) struct Answer {
     pub(crate) headers: Vec<(String, String)>,
     #[serde(default)]
     pub(crate) body: String,
+    /// How many bytes of the body are sent at a time, without a content-length; none means all at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) piece_bytes: Option<usize>,
+    /// How long to wait after each piece.
+    #[serde(default)]
+    pub(crate) pause_ms: u64,
 }
 
 fn ok() -> u16 {
@@ -130,6 +137,16 @@ impl Answer {
         if self.body.len() > MAXIMUM_BODY_BYTES {
             let reason = format!("is longer than {MAXIMUM_BODY_BYTES} bytes");
             return Err(InvalidSetting::new("body", reason));
+        }
+        if self.piece_bytes == Some(0) {
+            return Err(InvalidSetting::new(
+                "piece_bytes",
+                "is 0, so that the body would never end",
+            ));
+        }
+        if self.pause_ms > MAXIMUM_PAUSE_MILLISECONDS {
+            let reason = format!("is over {MAXIMUM_PAUSE_MILLISECONDS}");
+            return Err(InvalidSetting::new("pause_ms", reason));
         }
         if self.headers.len() > MAXIMUM_HEADERS {
             let reason = format!("has more than {MAXIMUM_HEADERS} entries");

@@ -38,6 +38,8 @@ fn a_test_that_misspells_a_setting_is_told_so_and_nothing_changes() {
         (r#"{"answers":[{"headers":[["a b","3"]]}]}"#, "answers[0].headers: "),
         (r#"{"answers":[{"headers":[["x","a\nb"]]}]}"#, "answers[0].headers: "),
         (r#"{"answers":[{"status":700}]}"#, "answers[0].status: "),
+        (r#"{"answers":[{"piece_bytes":0}]}"#, "answers[0].piece_bytes: "),
+        (r#"{"answers":[{"pause_ms":1001}]}"#, "answers[0].pause_ms: "),
     ];
     for (patch, reason) in cases {
         let mut settings = Settings::default();

@@ -163,3 +163,18 @@ async fn a_set_answer_carries_headers_that_a_gateway_has_to_clean() {
     let ordinary = fixture.get(API, target).send().await.unwrap();
     assert_eq!(ordinary.status(), 401);
 }
+
+#[tokio::test]
+async fn a_set_answer_in_pieces_arrives_whole_and_piece_by_piece() {
+    let fixture = Fixture::start();
+    let answer = json!({"path_prefix": "/p", "body": "<{sid}>", "piece_bytes": 2, "pause_ms": 20});
+    fixture.set(json!({"answers": [answer]})).await;
+    let mut response = fixture.get(COMPANY, "/p").header("sid", "0123").send().await.unwrap();
+    assert!(response.headers().get("content-length").is_none());
+    let mut pieces = Vec::new();
+    while let Some(piece) = response.chunk().await.unwrap() {
+        pieces.push(String::from_utf8(piece.to_vec()).unwrap());
+    }
+    assert_eq!(pieces.concat(), "<0123>");
+    assert!(pieces.len() > 1, "the body came at once: {pieces:?}");
+}

@@ -1,4 +1,4 @@
-//! The secrets of a run: the service's sealing key, and the credential between gateway and service.
+//! The secrets of a run: the service's keys, and the credential between gateway and service.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -18,8 +18,10 @@ use crate::running::layout::Layout;
 ///
 /// When a file cannot be written or the system gives no randomness.
 pub fn prepare(layout: &Layout) -> Result<(), StackError> {
-    if !layout.sealing_key().exists() {
-        write_private(&layout.sealing_key(), &STANDARD.encode(random::<32>()?))?;
+    for key in [layout.sealing_key(), layout.token_tag_key()] {
+        if !key.exists() {
+            write_private(&key, &STANDARD.encode(random::<32>()?))?;
+        }
     }
     if !layout.gateway_credential().exists() {
         let secret = URL_SAFE_NO_PAD.encode(random::<32>()?);
@@ -67,17 +69,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::create(folder.path().to_owned()).unwrap();
         prepare(&layout).unwrap();
-        let key = std::fs::read_to_string(layout.sealing_key()).unwrap();
-        assert_eq!(STANDARD.decode(&key).unwrap().len(), 32);
+        let read = || {
+            [layout.sealing_key(), layout.token_tag_key()]
+                .map(|path| std::fs::read_to_string(path).unwrap())
+        };
+        let keys = read();
+        assert!(keys.iter().all(|key| STANDARD.decode(key).unwrap().len() == 32));
+        assert_ne!(keys[0], keys[1]);
         let secret = std::fs::read_to_string(layout.gateway_credential()).unwrap();
         let authorization = std::fs::read_to_string(layout.gateway_authorization()).unwrap();
         assert_eq!(authorization, format!("Bearer {secret}"));
-        for file in
-            [layout.sealing_key(), layout.gateway_credential(), layout.gateway_authorization()]
-        {
+        for file in [
+            layout.sealing_key(),
+            layout.token_tag_key(),
+            layout.gateway_credential(),
+            layout.gateway_authorization(),
+        ] {
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         }
         prepare(&layout).unwrap();
-        assert_eq!(std::fs::read_to_string(layout.sealing_key()).unwrap(), key);
+        assert_eq!(read(), keys);
     }
 }

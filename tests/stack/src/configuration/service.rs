@@ -29,6 +29,7 @@ pub fn settings(layout: &Layout, places: &Places, stage: &Stage, patch: &Value) 
         "log": "info",
         "store": { "engine": "redb", "path": layout.store() },
         "sealing": { "keys": [{ "id": "development", "file": layout.sealing_key() }] },
+        "token_tags": { "keys": [{ "id": "development", "file": layout.token_tag_key() }] },
         "gateway": { "credentials": [{ "file": layout.gateway_credential() }] },
         "resource": format!("{base}/proxy/"),
         "intelligencebank": {

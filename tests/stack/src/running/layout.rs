@@ -168,6 +168,12 @@ impl Layout {
         self.secrets().join("sealing-key")
     }
 
+    /// The key of the tags that access tokens carry (base64).
+    #[must_use]
+    pub fn token_tag_key(&self) -> PathBuf {
+        self.secrets().join("token-tag-key")
+    }
+
     /// The secret with which the gateway proves itself, as the service reads it.
     #[must_use]
     pub fn gateway_credential(&self) -> PathBuf {

@@ -249,7 +249,7 @@ impl RunningStack {
                     "--log-level",
                     "info",
                     "--component-log-level",
-                    "wasm:trace",
+                    "wasm:info",
                     // Many Envoys side by side, and no shared memory that a killed one leaves behind.
                     "--disable-hot-restart",
                     // The access log is written out at once, for people and tests that wait for it.

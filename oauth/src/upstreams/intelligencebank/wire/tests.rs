@@ -155,7 +155,10 @@ fn an_expired_login_is_told_from_a_pending_one_by_its_body() {
 
 #[test]
 fn an_outage_is_an_error_and_no_end_of_the_login() {
-    assert!(matches!(progress(502, b"resource has expired"), Err(UpstreamError::Unreachable(_))));
+    for status in [408, 429, 500, 502] {
+        let read = progress(status, b"resource has expired");
+        assert!(matches!(read, Err(UpstreamError::Unreachable(_))), "{status}");
+    }
 }
 
 #[test]

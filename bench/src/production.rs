@@ -1,0 +1,111 @@
+//! What the benchmark takes from `envoy/envoy.yaml`, so that it measures what is shipped: the plugin's
+//! filter and configuration, the gate, the route's lock, and the whole chain.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::error::{BenchError, Result, because, failed};
+
+/// Filters that need DNS or TLS, which the benchmark does without.
+const NEEDS_NETWORK: [&str; 2] =
+    ["envoy.filters.http.dynamic_forward_proxy", "private_address_guard"];
+
+/// The production file.
+#[derive(Debug)]
+pub(crate) struct Production {
+    manager: Value,
+    rest: Value,
+}
+
+impl Production {
+    /// Reads it.
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(BenchError::file(file))?;
+        let rest: Value = serde_saphyr::from_str(&text).map_err(because("envoy.yaml"))?;
+        let path = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+        match rest.pointer(path) {
+            Some(manager) => Ok(Self { manager: manager.clone(), rest }),
+            None => failed("envoy.yaml has no gateway listener"),
+        }
+    }
+
+    /// Settings of the bootstrap beside listeners and clusters that the plugin's metrics need.
+    pub(crate) fn stats_config(&self) -> Option<Value> {
+        self.rest.get("stats_config").cloned()
+    }
+
+    /// One of the HTTP filters.
+    pub(crate) fn filter(&self, name: &str) -> Result<Value> {
+        let filters = self.manager.get("http_filters").and_then(Value::as_array);
+        match filters.and_then(|filters| filters.iter().find(|filter| filter["name"] == name)) {
+            Some(filter) => Ok(filter.clone()),
+            None => failed(format!("envoy.yaml has no HTTP filter `{name}`")),
+        }
+    }
+
+    /// The plugin's filter with its code from `plugin`, and `patch` over its configuration.
+    pub(crate) fn plugin(&self, plugin: &Path, patch: &Value) -> Result<Value> {
+        let mut filter = self.filter("ib_gateway")?;
+        prepare_plugin(&mut filter, plugin, patch)?;
+        Ok(filter)
+    }
+
+    /// What the route to the upstream asks of a request: the filter's mark.
+    pub(crate) fn lock(&self) -> Result<Value> {
+        let hosts = self.manager.pointer("/route_config/virtual_hosts").and_then(Value::as_array);
+        let routes = hosts.into_iter().flatten().filter_map(|host| host["routes"].as_array());
+        let found = routes.flatten().find(|route| route["name"] == "intelligencebank");
+        match found.and_then(|route| route.pointer("/match/filter_state")) {
+            Some(lock) => Ok(lock.clone()),
+            None => failed("envoy.yaml has no route `intelligencebank` with a lock"),
+        }
+    }
+
+    /// The whole connection manager, without what needs DNS or TLS.
+    pub(crate) fn whole(&self, plugin: &Path) -> Result<Value> {
+        let mut manager = self.manager.clone();
+        let Some(filters) = manager.get_mut("http_filters").and_then(Value::as_array_mut) else {
+            return failed("envoy.yaml has no HTTP filters");
+        };
+        filters.retain(|filter| !NEEDS_NETWORK.iter().any(|name| filter["name"] == *name));
+        for filter in filters.iter_mut().filter(|filter| filter["name"] == "ib_gateway") {
+            prepare_plugin(filter, plugin, &json!({}))?;
+        }
+        Ok(manager)
+    }
+}
+
+fn prepare_plugin(filter: &mut Value, plugin: &Path, patch: &Value) -> Result<()> {
+    if let Some(code) = filter.pointer_mut("/typed_config/config/vm_config/code") {
+        *code = json!({ "local": { "filename": plugin } });
+    }
+    let Some(text) = filter.pointer_mut("/typed_config/config/configuration/value") else {
+        return failed("envoy.yaml's plugin has no configuration");
+    };
+    let mut configuration: Value =
+        serde_json::from_str(text.as_str().unwrap_or_default()).map_err(because("envoy.yaml"))?;
+    merge(&mut configuration, patch);
+    *text = Value::String(configuration.to_string());
+    Ok(())
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in fields {
+        if let Value::Object(object) = target {
+            if value.is_null() {
+                object.remove(name);
+            } else {
+                merge(object.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What a good token grants: whom it speaks for, its scope, and its sessions.
+
+use std::rc::Rc;
+
+use ib_contract::{ActiveToken, token_sha256};
+
+use crate::{
+    Timestamp,
+    credentials::MalformedGrant,
+    session::{Session, SessionTable},
+};
+
+/// Sessions that one token may have.
+const MOST_SESSIONS: usize = 16;
+/// The longest text of an answer that is kept, in bytes: a scope, a subject or a client.
+const LONGEST_TEXT: usize = 4096;
+/// Characters of the subject's hash in the note about a stream.
+const SUBJECT_CHARACTERS: usize = 16;
+
+/// What a token grants.
+pub(crate) struct Grant {
+    /// The token's name in the revocation feed.
+    token_sha256: Box<str>,
+    client_id: Box<str>,
+    subject: Box<str>,
+    scope: Box<str>,
+    sessions: Vec<Rc<Session>>,
+    note: Box<[u8]>,
+}
+
+impl Grant {
+    /// Checks an answer about `token` that came in at `now`, and brings the sessions up to date.
+    pub(crate) fn from_answer(
+        token: &str,
+        answer: &ActiveToken,
+        sessions: &mut SessionTable,
+        now: Timestamp,
+    ) -> Result<Self, MalformedGrant> {
+        let texts = [&answer.client_id, &answer.sub, &answer.scope];
+        if answer.upstreams.len() > MOST_SESSIONS
+            || texts.iter().any(|text| text.len() > LONGEST_TEXT)
+        {
+            return Err(MalformedGrant::TooMany);
+        }
+        let are_disjoint = answer.upstreams.iter().enumerate().all(|(position, upstream)| {
+            let others = answer.upstreams.iter().skip(position.saturating_add(1));
+            others.flat_map(|other| &other.hosts).all(|host| !upstream.hosts.contains(host))
+        });
+        if !are_disjoint {
+            return Err(MalformedGrant::OverlappingHosts);
+        }
+        let upstreams = answer.upstreams.iter();
+        Ok(Self {
+            token_sha256: token_sha256(token).into(),
+            client_id: answer.client_id.as_str().into(),
+            subject: answer.sub.as_str().into(),
+            scope: answer.scope.as_str().into(),
+            sessions: upstreams
+                .map(|upstream| sessions.take_in(upstream, now))
+                .collect::<Result<_, _>>()?,
+            note: note(&answer.client_id, &answer.sub),
+        })
+    }
+
+    /// The session for a host in lower case.
+    pub(crate) fn session_for(&self, host: &str) -> Option<&Rc<Session>> {
+        self.sessions.iter().find(|session| session.covers(host))
+    }
+
+    /// The token's name in the revocation feed.
+    pub(crate) fn token_sha256(&self) -> &str {
+        &self.token_sha256
+    }
+
+    /// Whom the token was issued to.
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Whom the token speaks for.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The granted scope, space separated.
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// What the proxy is told about a stream that this grant approves.
+    pub(crate) fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// An estimate of the memory that the grant takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let texts = [&self.token_sha256, &self.client_id, &self.subject, &self.scope];
+        let texts = texts.iter().fold(self.note.len(), |sum, text| sum.saturating_add(text.len()));
+        let sessions = self.sessions.iter().map(|session| session.size());
+        sessions.fold(texts.saturating_add(512), usize::saturating_add)
+    }
+}
+
+/// `approved client=<id> subject=<hash>`. The client's id is percent-encoded where it would be taken
+/// for more than one word; the subject is a person, so only a hash of it is shown.
+fn note(client_id: &str, subject: &str) -> Box<[u8]> {
+    let mut note = b"approved client=".to_vec();
+    for byte in client_id.bytes() {
+        if byte.is_ascii_graphic() && !b"%=\"\\".contains(&byte) {
+            note.push(byte);
+        } else {
+            note.extend(format!("%{byte:02X}").bytes());
+        }
+    }
+    let hash = token_sha256(subject);
+    note.extend_from_slice(b" subject=");
+    note.extend(hash.bytes().take(SUBJECT_CHARACTERS));
+    note.into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! The binary interface: the callbacks that the proxy calls, and the calls to it that are made for
+//! requests. The one file with `unsafe` code.
+//!
+//! The SDK's functions for these calls panic on each status that they do not expect, which a peer can
+//! bring about by going away at the wrong moment. Those here hand every status on.
+#![allow(
+    unsafe_code,
+    reason = "a proxy-wasm module exports and imports C functions, and the proxy fills memory that it \
+              has asked the module for"
+)]
+
+use std::{ptr::null_mut, time::Duration};
+
+use proxy_wasm::types::{BufferType, MapType, StreamType};
+
+use crate::plugin;
+
+/// A status of the proxy other than success.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused;
+
+/// The proxy's status for success.
+const OK: u32 = 0;
+
+// Each callback is exported under a name that the SDK does not use; `filter/postlink` gives it the
+// name after the colon in place of the SDK's. The flags are numbers here, as they are in the interface.
+//
+// SAFETY of `unsafe(export_name)`: a name must not be that of a function that something else links to,
+// and with a colon and the plugin's own name in front there is none.
+
+#[unsafe(export_name = "ib_gateway:proxy_on_context_create")]
+extern "C" fn on_context_create(context: u32, root: u32) {
+    plugin::on_context_create(context, root);
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_vm_start")]
+extern "C" fn on_vm_start(_root: u32, _configuration_size: usize) -> u32 {
+    u32::from(plugin::on_vm_start())
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_configure")]
+extern "C" fn on_configure(root: u32, configuration_size: usize) -> u32 {
+    u32::from(plugin::on_configure(root, configuration_size))
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_tick")]
+extern "C" fn on_tick(root: u32) {
+    plugin::on_tick(root);
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_http_call_response")]
+extern "C" fn on_http_call_response(
+    root: u32,
+    token: u32,
+    headers: usize,
+    body: usize,
+    _trailers: usize,
+) {
+    plugin::on_callout_answer(root, token, headers, body);
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_request_headers")]
+extern "C" fn on_request_headers(stream: u32, _headers: usize, end_of_stream: u32) -> u32 {
+    plugin::on_request_headers(stream, end_of_stream != 0)
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_request_body")]
+extern "C" fn on_request_body(stream: u32, length: usize, end_of_stream: u32) -> u32 {
+    plugin::on_request_body(stream, length, end_of_stream != 0)
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_request_trailers")]
+extern "C" fn on_request_trailers(stream: u32, _trailers: usize) -> u32 {
+    plugin::on_request_trailers(stream)
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_response_headers")]
+extern "C" fn on_response_headers(stream: u32, _headers: usize, end_of_stream: u32) -> u32 {
+    plugin::on_response_headers(stream, end_of_stream != 0)
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_response_body")]
+extern "C" fn on_response_body(stream: u32, length: usize, end_of_stream: u32) -> u32 {
+    plugin::on_response_body(stream, length, end_of_stream != 0)
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_response_trailers")]
+extern "C" fn on_response_trailers(stream: u32, _trailers: usize) -> u32 {
+    plugin::on_response_trailers(stream)
+}
+
+#[unsafe(export_name = "ib_gateway:proxy_on_delete")]
+extern "C" fn on_delete(context: u32) {
+    plugin::on_delete(context);
+}
+
+/// The functions of the proxy, in the order of the arguments that ABI 0.2.1 gives them. Each returns a
+/// status. Pointers and sizes have 32 bits, as everything in the module.
+mod imported {
+    use proxy_wasm::types::{BufferType, MapType, StreamType};
+
+    #[link(wasm_import_module = "env")]
+    unsafe extern "C" {
+        pub(super) fn proxy_get_header_map_pairs(
+            map: MapType,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_set_header_map_pairs(map: MapType, data: *const u8, size: usize)
+        -> u32;
+        pub(super) fn proxy_get_buffer_bytes(
+            buffer: BufferType,
+            start: usize,
+            length: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_set_buffer_bytes(
+            buffer: BufferType,
+            start: usize,
+            length: usize,
+            data: *const u8,
+            size: usize,
+        ) -> u32;
+        pub(super) fn proxy_set_property(
+            path: *const u8,
+            path_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_continue_stream(stream: StreamType) -> u32;
+        pub(super) fn proxy_send_local_response(
+            status: u32,
+            details: *const u8,
+            details_size: usize,
+            body: *const u8,
+            body_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            grpc_status: i32,
+        ) -> u32;
+        pub(super) fn proxy_http_call(
+            cluster: *const u8,
+            cluster_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            body: *const u8,
+            body_size: usize,
+            trailers: *const u8,
+            trailers_size: usize,
+            timeout_milliseconds: u32,
+            token: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
+        pub(super) fn proxy_record_metric(metric: u32, value: u64) -> u32;
+        pub(super) safe fn proxy_set_effective_context(context: u32) -> u32;
+    }
+}
+
+/// All pairs of a header map, as the block that the proxy has written. Empty for a map that is empty
+/// or not there.
+pub(crate) fn header_block(map: MapType) -> Result<Vec<u8>, Refused> {
+    filled(|data, size| {
+        // SAFETY: both pointers are those of live variables of `filled`, which the proxy sets.
+        unsafe { imported::proxy_get_header_map_pairs(map, data, size) }
+    })
+}
+
+/// Replaces a header map as a whole by the pairs of a block.
+pub(crate) fn set_header_block(map: MapType, block: &[u8]) -> Result<(), Refused> {
+    // SAFETY: pointer and size are those of a slice, which the proxy only reads.
+    done(unsafe { imported::proxy_set_header_map_pairs(map, block.as_ptr(), block.len()) })
+}
+
+/// Bytes of a buffer from its beginning, `length` at most.
+pub(crate) fn buffer(buffer: BufferType, length: usize) -> Result<Vec<u8>, Refused> {
+    filled(|data, size| {
+        // SAFETY: both pointers are those of live variables of `filled`, which the proxy sets.
+        unsafe { imported::proxy_get_buffer_bytes(buffer, 0, length, data, size) }
+    })
+}
+
+/// Puts `bytes` in the place of the first `length` bytes of a buffer.
+pub(crate) fn replace_buffer(
+    buffer: BufferType,
+    length: usize,
+    bytes: &[u8],
+) -> Result<(), Refused> {
+    // SAFETY: pointer and size are those of a slice, which the proxy only reads.
+    done(unsafe {
+        imported::proxy_set_buffer_bytes(buffer, 0, length, bytes.as_ptr(), bytes.len())
+    })
+}
+
+/// Sets a property of the current stream. The name is one part of a path: without a zero byte.
+pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), Refused> {
+    // SAFETY: pointers and sizes are those of slices, which the proxy only reads.
+    done(unsafe {
+        imported::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// Lets one direction of the current stream go on.
+pub(crate) fn resume(stream: StreamType) -> Result<(), Refused> {
+    // SAFETY: no pointer is passed; the proxy acts when the callback has ended.
+    done(unsafe { imported::proxy_continue_stream(stream) })
+}
+
+/// Answers the client of the current stream. `details` are the proxy's own: no client sees them.
+pub(crate) fn reply(
+    status: u16,
+    details: &str,
+    headers: &[u8],
+    body: &[u8],
+) -> Result<(), Refused> {
+    /// The proxy's number for "not gRPC".
+    const NO_GRPC_STATUS: i32 = -1;
+    // SAFETY: pointers and sizes are those of slices, which the proxy copies during the call.
+    done(unsafe {
+        imported::proxy_send_local_response(
+            u32::from(status),
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            NO_GRPC_STATUS,
+        )
+    })
+}
+
+/// Sends a request to a cluster in the name of the current context, and gives its token.
+pub(crate) fn http_call(
+    cluster: &str,
+    headers: &[u8],
+    body: &[u8],
+    timeout: Duration,
+) -> Result<u32, Refused> {
+    /// A header map without a pair.
+    const NO_TRAILERS: [u8; 4] = [0; 4];
+    let timeout = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: pointers and sizes are those of slices, which the proxy copies during the call, and of a
+    // live variable, which it sets.
+    let status = unsafe {
+        imported::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            NO_TRAILERS.as_ptr(),
+            NO_TRAILERS.len(),
+            timeout,
+            &raw mut token,
+        )
+    };
+    done(status).map(|()| token)
+}
+
+/// Adds to a counter or a gauge.
+pub(crate) fn increment_metric(metric: u32, offset: i64) -> Result<(), Refused> {
+    // SAFETY: no pointer is passed.
+    done(unsafe { imported::proxy_increment_metric(metric, offset) })
+}
+
+/// Adds a value to a histogram.
+pub(crate) fn record_metric(metric: u32, value: u64) -> Result<(), Refused> {
+    // SAFETY: no pointer is passed.
+    done(unsafe { imported::proxy_record_metric(metric, value) })
+}
+
+/// Makes a context the current one, for the rest of the running callback.
+pub(crate) fn set_effective_context(context: u32) -> Result<(), Refused> {
+    done(imported::proxy_set_effective_context(context))
+}
+
+fn done(status: u32) -> Result<(), Refused> {
+    if status == OK { Ok(()) } else { Err(Refused) }
+}
+
+/// Takes over the memory that a call has filled. The proxy leaves both variables at zero when there is
+/// nothing to give.
+fn filled(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Refused> {
+    let mut data = null_mut();
+    let mut size = 0;
+    done(call(&raw mut data, &raw mut size))?;
+    if data.is_null() || size == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the proxy got `data` from the SDK's `proxy_on_memory_allocate(size)`, the only way to
+    // memory that it has. That is a boxed slice of `size` bytes from the global allocator, given up by
+    // `Box::into_raw`: what a vector of this length and capacity is made of. The proxy has written
+    // every byte, and nobody else has the pointer.
+    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+}

@@ -1,0 +1,169 @@
+//! What operators do with a store while no service runs on it.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    clock::{Clock as _, SystemClock},
+    error::Error,
+    feed::Feed,
+    grants::{Grants, MOST_IN_ONE_STEP, Seed},
+    hosts::{PlatformError, api_host, platform_host},
+    metrics::Metrics,
+    records::{KeysError, Records},
+    settings::Settings,
+    store::{StoreError, redb::RedbStore},
+    tokens::AccessToken,
+};
+
+/// Steps that wait for the store at the same time: those of one flush, and the next.
+const STEPS_AT_ONCE: usize = 16_384;
+/// How often the progress is told, in grants.
+const PROGRESS: usize = 10_000;
+
+/// What to seed.
+#[derive(Debug)]
+pub struct SeedOptions {
+    /// How many grants.
+    pub grants: usize,
+    /// Where the access tokens go, one a line. The file is made anew, for its owner alone.
+    pub output: PathBuf,
+    /// The registered client that the grants are for.
+    pub client: String,
+    /// The host of the platform that the sessions are said to be of.
+    pub platform: String,
+    /// The address of its API.
+    pub api_url: Option<String>,
+}
+
+/// Why nothing was seeded, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// The settings are not those of a development set-up.
+    #[error("development: seeding invents sessions, so it needs settings with this section")]
+    NotInDevelopment,
+    /// No such client.
+    #[error("--client: this client is not registered")]
+    UnknownClient,
+    /// The platform's host is not one that may be logged in at.
+    #[error("--platform: {0}")]
+    Platform(String),
+    /// The API's address is not one that a platform may name.
+    #[error("--api-url: must be https on an allowed host, without a path and a port")]
+    ApiUrl,
+    /// The output cannot be written.
+    #[error("--output: {0}")]
+    Output(#[from] io::Error),
+    /// The store cannot be used.
+    #[error("the store failed: {0}")]
+    Store(String),
+}
+
+impl From<StoreError> for SeedError {
+    fn from(cause: StoreError) -> Self {
+        Self::Store(cause.to_string())
+    }
+}
+
+impl From<KeysError> for SeedError {
+    fn from(cause: KeysError) -> Self {
+        Self::Store(cause.to_string())
+    }
+}
+
+impl From<Error> for SeedError {
+    fn from(cause: Error) -> Self {
+        Self::Store(cause.description().to_owned())
+    }
+}
+
+impl From<PlatformError> for SeedError {
+    fn from(cause: PlatformError) -> Self {
+        Self::Platform(cause.to_string())
+    }
+}
+
+/// Writes invented grants straight into the store, which no service may have open: each a session
+/// with an invented id, and one access token. `progress` hears how many there are, now and then.
+///
+/// # Errors
+///
+/// [`SeedError`]. Grants that were written before it stay.
+pub fn seed(
+    settings: Settings,
+    options: &SeedOptions,
+    progress: impl FnMut(usize),
+) -> Result<(), SeedError> {
+    let seed = check(&settings, options)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(settings, seed, options, progress))
+}
+
+fn check(settings: &Settings, options: &SeedOptions) -> Result<Seed, SeedError> {
+    if !settings.in_development {
+        return Err(SeedError::NotInDevelopment);
+    }
+    let client = settings.clients.get(&options.client).ok_or(SeedError::UnknownClient)?;
+    let ib = &settings.intelligencebank;
+    let usable = |url: &String| api_host(url, &ib.api_hosts).is_some();
+    if !options.api_url.as_ref().is_none_or(usable) {
+        return Err(SeedError::ApiUrl);
+    }
+    Ok(Seed {
+        client_id: client.id.clone(),
+        scope: client.scopes.join(" "),
+        platform_host: platform_host(&options.platform, &ib.platform_hosts)?,
+        api_url: options.api_url.clone(),
+    })
+}
+
+async fn run(
+    settings: Settings,
+    seed: Seed,
+    options: &SeedOptions,
+    mut progress: impl FnMut(usize),
+) -> Result<(), SeedError> {
+    let store = RedbStore::open_for_filling(&settings.store.path, settings.store.cache_bytes)?;
+    let settings = Arc::new(settings);
+    let clock = Arc::new(SystemClock::new());
+    let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
+    let records = Arc::new(Records::new(Arc::new(store), sealer, Arc::clone(&metrics)));
+    records.prove_keys(clock.unix_seconds()).await?;
+    let feed = Arc::new(Feed::new(Arc::clone(&records), clock.clone(), Arc::clone(&settings)));
+    let grants = Arc::new(Grants::new(records, feed, clock, settings, metrics));
+    let mut file = OpenOptions::new();
+    let file = file.write(true).create(true).truncate(true).mode(0o600).open(&options.output)?;
+    let mut output = BufWriter::new(file);
+    let seed = Arc::new(seed);
+    let mut steps = JoinSet::new();
+    let (mut begun, mut done) = (0, 0);
+    loop {
+        while steps.len() < STEPS_AT_ONCE && begun < options.grants {
+            let count = MOST_IN_ONE_STEP.min(options.grants - begun);
+            begun += count;
+            let (grants, seed) = (Arc::clone(&grants), Arc::clone(&seed));
+            steps.spawn(async move { grants.seed(&seed, count).await });
+        }
+        let Some(step) = steps.join_next().await else { break };
+        let tokens = step.map_err(|_| SeedError::Store("a step has died".to_owned()))??;
+        write(&mut output, &tokens)?;
+        let before = done;
+        done += tokens.len();
+        if before / PROGRESS != done / PROGRESS {
+            progress(done);
+        }
+    }
+    output.flush()?;
+    Ok(())
+}
+
+fn write(output: &mut impl Write, tokens: &[AccessToken]) -> io::Result<()> {
+    tokens.iter().try_for_each(|token| writeln!(output, "{}", token.expose()))
+}

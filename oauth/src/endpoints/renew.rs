@@ -1,0 +1,34 @@
+//! `POST /sessions/renew`: the gateway asks for a newer session.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use ib_contract::{RenewalCause, RenewalRequest, renewal_field as field};
+
+use super::{authenticate, introspect, parameters};
+use crate::{app::App, error::Error};
+
+/// Answers as an introspection of the same token does.
+pub(super) async fn renew(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Error> {
+    authenticate::gateway(&app.settings, request.headers())?;
+    let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+    let required = |name| form.parameters.required(name);
+    let malformed = |name| Error::parameter("Malformed", name);
+    let request = RenewalRequest {
+        token: required(field::TOKEN)?,
+        session: required(field::SESSION)?,
+        generation: required(field::GENERATION)?
+            .parse()
+            .map_err(|_| malformed(field::GENERATION))?,
+        cause: RenewalCause::parse(required(field::CAUSE)?)
+            .ok_or_else(|| malformed(field::CAUSE))?,
+    };
+    let looked = app.renewals.renew(&app.grants, &request).await?;
+    Ok(introspect::gateway_answer(&app, looked))
+}

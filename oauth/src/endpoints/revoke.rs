@@ -1,0 +1,23 @@
+//! `POST /revoke` (RFC 7009).
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+
+use super::{authenticate, parameters, reply};
+use crate::{app::App, error::Error};
+
+/// 200 without a body, whether or not there was such a token (section 2.2). `token_type_hint` is not
+/// needed: a token says what it is.
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Error> {
+    let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+    let client = authenticate::client(&app.settings, &form.headers, &form.parameters)?;
+    app.grants.revoke_token(client, form.parameters.required("token")?).await?;
+    Ok(reply::done())
+}

@@ -1,0 +1,78 @@
+//! What an access token stands for.
+
+use ib_contract::InactiveReason;
+
+use super::{AccessRecord, Grants, record::Grant};
+use crate::{
+    error::Error,
+    feed::{Feed, head_key},
+    records::Record as _,
+    sessions::Session,
+    store::Key,
+    tokens::AccessToken,
+};
+
+/// What an access token stands for.
+#[derive(Debug)]
+pub(crate) enum Looked {
+    Good(Box<GoodToken>),
+    Refused(InactiveReason),
+}
+
+/// An access token that may be used now.
+#[derive(Debug)]
+pub(crate) struct GoodToken {
+    pub(crate) token: AccessRecord,
+    pub(crate) session: Session,
+    /// The number of the last event of the revocation feed before the token was looked up. Whatever
+    /// ends it from then on has a higher one.
+    pub(crate) as_of: u64,
+}
+
+impl Grants {
+    /// What an access token stands for now.
+    pub(crate) async fn look_up(&self, token: &str) -> Result<Looked, Error> {
+        let invalid = Looked::Refused(InactiveReason::InvalidToken);
+        let Some(token) = AccessToken::parse(&self.settings.token_tags, token) else {
+            return Ok(invalid);
+        };
+        let now = self.clock.unix_seconds();
+        let Some((token, as_of)) = self.access(&token.id(), now).await? else {
+            return Ok(invalid);
+        };
+        let (grant, session) = self.records.get_both::<Grant, Session>(&token.grant, now).await?;
+        if grant.is_none() {
+            return Ok(invalid);
+        }
+        // A session outlives its end in the store by an access token's lifetime: where it is gone,
+        // it is over.
+        Ok(match session {
+            Some(session) if !session.is_over(now) => {
+                Looked::Good(Box::new(GoodToken { token, session, as_of }))
+            }
+            Some(session) => Looked::Refused(session.reason_when_over(self.settings.sessions)),
+            None => Looked::Refused(InactiveReason::SessionExpired),
+        })
+    }
+
+    /// The record of an access token and the head of the revocation feed, as they were at one moment:
+    /// the head must not be younger than what is read about the token.
+    async fn access(&self, id: &str, now: u64) -> Result<Option<(AccessRecord, u64)>, Error> {
+        let keys = [head_key(), Key::new(AccessRecord::TABLE, id)];
+        // The second round finds the head that the first has begun.
+        for _ in 0..2 {
+            let mut found = self.records.store().get_many(&keys, now).await?.into_iter();
+            let [_, key] = &keys;
+            let head = Feed::read_head(found.next().flatten().as_ref())?;
+            let Some(access) = self.records.open::<AccessRecord>(key, found.next().flatten())?
+            else {
+                return Ok(None);
+            };
+            match head {
+                Some(head) => return Ok(Some((access.record, head.number))),
+                None => self.feed.begin(now).await?,
+            }
+        }
+        Err(Error::Internal)
+    }
+}

@@ -1,0 +1,264 @@
+//! Renewals: reading a session again from IntelligenceBank, once for all who ask.
+//!
+//! Two things keep it to once: in this process a flight that everybody joins, and over all instances
+//! a lease in the session's record, which is taken by compare-and-swap and ends by itself. The rules
+//! of when to ask are in `sessions::renewal`.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ib_contract::{RenewalCause, RenewalRequest, Revoked};
+use tokio::sync::watch;
+
+use crate::{
+    clock::Clock,
+    error::Error,
+    feed::Feed,
+    grants::{GoodToken, Grants, Looked},
+    metrics::RenewalResult,
+    records::{Records, Versioned},
+    sessions::{Question, Reading, Session},
+    settings::Settings,
+    store::Applied,
+    upstreams::LoginUpstream,
+};
+
+/// Most sessions that are asked about at the same time. One more is refused.
+const MOST_FLIGHTS: usize = 1_024;
+/// What a lease has beyond the time that IntelligenceBank may take: for the store.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// How often somebody looks who waits for another instance.
+const RECHECK: Duration = Duration::from_millis(100);
+
+/// How a flight ended.
+#[derive(Debug, Clone)]
+enum Landed {
+    /// The store has the result.
+    Settled,
+    /// IntelligenceBank is out of reach.
+    Unreachable,
+    /// Another instance is asking.
+    Elsewhere,
+    Failed(Error),
+}
+
+/// Renews sessions.
+pub(crate) struct Renewals(Arc<Inner>);
+
+struct Inner {
+    records: Arc<Records>,
+    feed: Arc<Feed>,
+    upstream: Arc<dyn LoginUpstream>,
+    clock: Arc<dyn Clock>,
+    settings: Arc<Settings>,
+    /// By session.
+    flights: Mutex<HashMap<String, watch::Receiver<Option<Landed>>>>,
+}
+
+impl Renewals {
+    pub(crate) fn new(
+        records: Arc<Records>,
+        feed: Arc<Feed>,
+        upstream: Arc<dyn LoginUpstream>,
+        clock: Arc<dyn Clock>,
+        settings: Arc<Settings>,
+    ) -> Self {
+        let flights = Mutex::default();
+        Self(Arc::new(Inner { records, feed, upstream, clock, settings, flights }))
+    }
+
+    /// What the gateway is to know about its token after asking for a renewal. A session that is not
+    /// the token's is not renewed.
+    pub(crate) async fn renew(
+        &self,
+        grants: &Grants,
+        request: &RenewalRequest<'_>,
+    ) -> Result<Looked, Error> {
+        let inner = &self.0;
+        let mut asked = false;
+        let mut waited = Duration::ZERO;
+        loop {
+            let looked = grants.look_up(request.token).await?;
+            let question = match &looked {
+                Looked::Good(good) => inner.question(good, request),
+                Looked::Refused(_) => Question::Known,
+            };
+            match question {
+                Question::Known => {
+                    if !asked {
+                        let metrics = inner.records.metrics();
+                        metrics.renewal(request.cause, RenewalResult::Known);
+                    }
+                    return Ok(looked);
+                }
+                Question::Paused => return Err(Error::RenewalUnavailable),
+                Question::Ask | Question::Leased | Question::Over => {}
+            }
+            asked = true;
+            match inner.join(request).await? {
+                Landed::Settled => {}
+                Landed::Unreachable if request.cause == RenewalCause::Rejected => {
+                    return Err(Error::RenewalUnavailable);
+                }
+                // The session goes on; the answer says when to ask again.
+                Landed::Unreachable => return grants.look_up(request.token).await,
+                Landed::Elsewhere if waited > inner.longest_lease() => {
+                    return Err(Error::RenewalUnavailable);
+                }
+                Landed::Elsewhere => {
+                    tokio::time::sleep(RECHECK).await;
+                    waited = waited.saturating_add(RECHECK);
+                }
+                Landed::Failed(cause) => return Err(cause),
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn longest_lease(&self) -> Duration {
+        self.settings.intelligencebank.request_timeout.saturating_add(LEASE_MARGIN)
+    }
+
+    fn question(&self, good: &GoodToken, request: &RenewalRequest<'_>) -> Question {
+        let GoodToken { token, session, .. } = good;
+        if token.grant != request.session || token.audience != self.settings.resources.default {
+            return Question::Known;
+        }
+        self.ask_for(session, request.generation, request.cause, self.clock.unix_seconds())
+    }
+
+    fn ask_for(
+        &self,
+        session: &Session,
+        generation: u64,
+        cause: RenewalCause,
+        now: u64,
+    ) -> Question {
+        let longest = self.longest_lease().as_secs();
+        session.question(generation, cause, self.settings.sessions, longest, now)
+    }
+
+    /// Waits for the flight of a session, which begins unless it is under way. It goes on when
+    /// whoever began it goes away.
+    async fn join(self: &Arc<Self>, request: &RenewalRequest<'_>) -> Result<Landed, Error> {
+        let mut flight = {
+            let mut flights = self.flights();
+            match flights.get(request.session) {
+                Some(flight) => flight.clone(),
+                None if flights.len() >= MOST_FLIGHTS => return Err(Error::Busy),
+                None => {
+                    let (landing, flight) = watch::channel(None);
+                    flights.insert(request.session.to_owned(), flight.clone());
+                    let own =
+                        Flight { inner: Arc::clone(self), session: request.session.to_owned() };
+                    let (generation, cause) = (request.generation, request.cause);
+                    tokio::spawn(async move {
+                        let landed = own.inner.fly(&own.session, generation, cause).await;
+                        // Who comes from here on begins another flight, and finds the result.
+                        drop(own);
+                        landing.send_replace(Some(landed.unwrap_or_else(Landed::Failed)));
+                    });
+                    flight
+                }
+            }
+        };
+        let landed = flight.wait_for(Option::is_some).await.ok().and_then(|landed| landed.clone());
+        Ok(landed.unwrap_or(Landed::Failed(Error::Internal)))
+    }
+
+    /// Asks IntelligenceBank, if that is still to be done, and records what comes of it.
+    async fn fly(&self, id: &str, generation: u64, cause: RenewalCause) -> Result<Landed, Error> {
+        let now = self.clock.unix_seconds();
+        let Some(found) = self.records.get::<Session>(id, now).await? else {
+            return Ok(Landed::Settled);
+        };
+        let Versioned { record: session, version } = found;
+        let login = match self.ask_for(&session, generation, cause, now) {
+            Question::Known => return Ok(Landed::Settled),
+            Question::Paused => return Ok(Landed::Unreachable),
+            Question::Leased => return Ok(Landed::Elsewhere),
+            Question::Over => {
+                self.end(id, version, &session.after_rejection(), now).await?;
+                return Ok(Landed::Settled);
+            }
+            // Without a login the question is another one.
+            Question::Ask => session.login().ok_or(Error::Internal)?,
+        };
+        let leased = session.leased(now.saturating_add(self.longest_lease().as_secs()));
+        if self.put(id, version, &leased, now).await? == Applied::Conflict {
+            return Ok(Landed::Elsewhere);
+        }
+        // The version that the lease has by the contract of every store.
+        let version = version.saturating_add(1);
+        let answer = self.upstream.progress(&session.platform_host, login).await;
+        let now = self.clock.unix_seconds();
+        let (hosts, settings) = (&self.settings.intelligencebank.api_hosts, self.settings.sessions);
+        let reading = session.read_again(answer, hosts, settings, now);
+        self.records.metrics().renewal(
+            cause,
+            match &reading {
+                Reading::Newer(_) => RenewalResult::Renewed,
+                Reading::NothingNewer => RenewalResult::NothingNewer,
+                Reading::Unreachable => RenewalResult::Unreachable,
+            },
+        );
+        // On a conflict the grant was revoked meanwhile, or another instance asked after the lease:
+        // what they wrote counts.
+        match reading {
+            Reading::Newer(newer) => {
+                self.put(id, version, &newer, now).await?;
+            }
+            Reading::NothingNewer => {
+                let next = session.after_nothing_newer(cause, settings, now);
+                if cause == RenewalCause::Rejected {
+                    self.end(id, version, &next, now).await?;
+                } else {
+                    self.put(id, version, &next, now).await?;
+                }
+            }
+            Reading::Unreachable => {
+                self.put(id, version, &session.after_outage(now), now).await?;
+                return Ok(Landed::Unreachable);
+            }
+        }
+        Ok(Landed::Settled)
+    }
+
+    async fn put(
+        &self,
+        id: &str,
+        version: u64,
+        session: &Session,
+        now: u64,
+    ) -> Result<Applied, Error> {
+        let kept_until = session.kept_until(self.settings.tokens.access_token_seconds);
+        self.records.changes().replace(id, version, session, kept_until).apply(now).await
+    }
+
+    /// Records that a session is over, and tells the gateways.
+    async fn end(&self, id: &str, version: u64, over: &Session, now: u64) -> Result<(), Error> {
+        let kept_until = over.kept_until(self.settings.tokens.access_token_seconds);
+        let changes = self.records.changes().replace(id, version, over, kept_until);
+        self.feed.publish(Revoked::Session(id.to_owned()), changes, now).await.map(|_| ())
+    }
+
+    fn flights(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<Option<Landed>>>> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A flight under way. It is forgotten when this is dropped, also by a panic.
+struct Flight {
+    inner: Arc<Inner>,
+    session: String,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.inner.flights().remove(&self.session);
+    }
+}

@@ -1,0 +1,211 @@
+//! When a session is read again from IntelligenceBank, and what comes of it. No store and no network:
+//! `renewals` has those.
+
+use ib_contract::{RenewalCause, Secret};
+use serde::{Deserialize, Serialize};
+
+use super::Session;
+use crate::{
+    hosts::HostList,
+    settings::SessionSettings,
+    upstreams::{LoginProgress, UpstreamError},
+};
+
+/// Longest pause after an outage, in seconds. The pauses before are 1, 2, 4 and so on.
+const LONGEST_PAUSE: u64 = 30;
+
+/// How far the renewal of the current generation is. Times are in seconds since the Unix epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Renewal {
+    /// Readings that gave nothing newer.
+    attempts: u64,
+    /// Outages in a row.
+    outages: u32,
+    /// IntelligenceBank is not asked before.
+    not_before: u64,
+    /// Somebody is asking until then at the latest. 0: nobody is.
+    leased_until: u64,
+    /// IntelligenceBank has rejected the session and has nothing newer. This is final.
+    rejected: bool,
+}
+
+impl Renewal {
+    pub(super) fn was_rejected(&self) -> bool {
+        self.rejected
+    }
+}
+
+/// What is to be done for somebody who asks for a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Nothing: what the store holds is the answer.
+    Known,
+    /// IntelligenceBank is to be asked.
+    Ask,
+    /// Somebody is asking it now.
+    Leased,
+    /// It was out of reach just now, and is not asked again yet.
+    Paused,
+    /// The session is over: it was rejected, and nothing may be asked any more.
+    Over,
+}
+
+/// What reading a session again has given.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// A newer session, in the next generation.
+    Newer(Box<Session>),
+    NothingNewer,
+    Unreachable,
+}
+
+impl Session {
+    /// Whether so many readings gave nothing newer that there will be no further one.
+    pub(crate) fn attempts_have_run_out(&self, settings: SessionSettings) -> bool {
+        self.renewal.attempts >= settings.maximum_refresh_attempts
+    }
+
+    /// Whether IntelligenceBank may still be asked about this session.
+    fn can_be_read(&self, settings: SessionSettings) -> bool {
+        self.login.is_some() && !self.attempts_have_run_out(settings)
+    }
+
+    /// From when on a renewal is due (Unix seconds): its end, where none ever is.
+    pub(super) fn due_at(&self, settings: SessionSettings) -> u64 {
+        if !self.can_be_read(settings) {
+            return self.expires_at;
+        }
+        // A window as long as the period would be open from the first second on.
+        let period = self.period_hours.saturating_mul(3_600);
+        let window = settings.refresh_window_seconds.min(period.saturating_sub(1));
+        self.expires_at.saturating_sub(window).max(self.renewal.not_before).min(self.expires_at)
+    }
+
+    /// What to do for somebody who knows `generation`, at `now` (Unix seconds). A lease is for
+    /// `longest_lease` seconds at most.
+    pub(crate) fn question(
+        &self,
+        generation: u64,
+        cause: RenewalCause,
+        settings: SessionSettings,
+        longest_lease: u64,
+        now: u64,
+    ) -> Question {
+        if generation < self.generation || self.is_over(now) {
+            return Question::Known;
+        }
+        match cause {
+            RenewalCause::NearExpiry if now < self.due_at(settings) => return Question::Known,
+            RenewalCause::NearExpiry => {}
+            RenewalCause::Rejected if !self.can_be_read(settings) => return Question::Over,
+            // A failed attempt is no reason to wait: what was true then need not be true after a
+            // rejection.
+            RenewalCause::Rejected if self.renewal.outages > 0 && now < self.renewal.not_before => {
+                return Question::Paused;
+            }
+            RenewalCause::Rejected => {}
+        }
+        // A lease that reaches further than leases do was written by a clock that has been set back.
+        let longest = now.saturating_add(longest_lease);
+        if now < self.renewal.leased_until && self.renewal.leased_until <= longest {
+            return Question::Leased;
+        }
+        Question::Ask
+    }
+
+    /// What the session is read again with.
+    pub(crate) fn login(&self) -> Option<&Secret> {
+        self.login.as_ref()
+    }
+
+    /// The session while somebody asks about it, until the given time (Unix seconds) at the latest.
+    pub(crate) fn leased(&self, until: u64) -> Self {
+        self.with(Renewal { leased_until: until, ..self.renewal.clone() })
+    }
+
+    /// Judges IntelligenceBank's answer, at `now` (Unix seconds).
+    pub(crate) fn read_again(
+        &self,
+        answer: Result<LoginProgress, UpstreamError>,
+        api_hosts: &HostList,
+        settings: SessionSettings,
+        now: u64,
+    ) -> Reading {
+        let found = match answer {
+            Ok(LoginProgress::Complete(found)) => *found,
+            Ok(LoginProgress::Pending | LoginProgress::Expired) => return Reading::NothingNewer,
+            Err(cause @ (UpstreamError::Unreachable(_) | UpstreamError::NotAPlatform { .. })) => {
+                tracing::warn!(%cause, "a session cannot be read again now");
+                return Reading::Unreachable;
+            }
+            Err(cause @ (UpstreamError::TooLong | UpstreamError::Unusable(_))) => {
+                tracing::warn!(%cause, "a session is not renewed");
+                return Reading::NothingNewer;
+            }
+        };
+        // Times as IntelligenceBank gave them: ours are cut where its clock is ahead of this one.
+        let later = self.login_time.zip(found.login_time).is_some_and(|(old, new)| new > old);
+        if found.sid == self.sid && !later {
+            return Reading::NothingNewer;
+        }
+        if found.person.uuid != self.person.uuid {
+            tracing::warn!("a session is not renewed: the platform's answer is about another user");
+            return Reading::NothingNewer;
+        }
+        let begun =
+            Self::begin(&self.platform_host, self.login.clone(), found, api_hosts, settings, now);
+        match begun {
+            Ok(newer) => {
+                let generation = self.generation.saturating_add(1);
+                let previous_sid = if newer.sid == self.sid {
+                    self.previous_sid.clone()
+                } else {
+                    Some(self.sid.clone())
+                };
+                Reading::Newer(Box::new(Self { generation, previous_sid, ..newer }))
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "a session is not renewed");
+                Reading::NothingNewer
+            }
+        }
+    }
+
+    /// The session after a reading that gave nothing newer. After a rejection it is over.
+    pub(crate) fn after_nothing_newer(
+        &self,
+        cause: RenewalCause,
+        settings: SessionSettings,
+        now: u64,
+    ) -> Self {
+        match cause {
+            RenewalCause::NearExpiry => self.with(Renewal {
+                attempts: self.renewal.attempts.saturating_add(1),
+                not_before: now.saturating_add(settings.renewal_spacing_seconds),
+                ..Renewal::default()
+            }),
+            RenewalCause::Rejected => self.after_rejection(),
+        }
+    }
+
+    /// The session after IntelligenceBank has rejected it and gave nothing newer.
+    pub(crate) fn after_rejection(&self) -> Self {
+        self.with(Renewal { rejected: true, leased_until: 0, ..self.renewal.clone() })
+    }
+
+    /// The session after an outage: it is no attempt, and a pause follows.
+    pub(crate) fn after_outage(&self, now: u64) -> Self {
+        let pause = 1_u64.checked_shl(self.renewal.outages).unwrap_or(u64::MAX).min(LONGEST_PAUSE);
+        self.with(Renewal {
+            outages: self.renewal.outages.saturating_add(1),
+            not_before: now.saturating_add(pause),
+            leased_until: 0,
+            ..self.renewal.clone()
+        })
+    }
+
+    fn with(&self, renewal: Renewal) -> Self {
+        Self { renewal, ..self.clone() }
+    }
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Writes what is generated from the plugin's settings: docs/plugin-configuration.schema.json and the table
+# in docs/configuration.md. The tests fail when either differs from the code.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+cd "$repository"
+
+need_rust
+own_target_folder "$@"
+read -r -a flags <<<"${CARGO_FLAGS:-}"
+say "writing docs/plugin-configuration.schema.json and the table in docs/configuration.md"
+IB_GATEWAY_WRITE_GENERATED=1 cargo test --quiet "${flags[@]}" -p ib-gateway-logic --lib config::tests::generated >&2
