@@ -26,13 +26,17 @@ cargo build "${flags[@]}" --quiet --package ib-plugin-link >&2
 # A target folder of its own: its flags never throw the host's artefacts away.
 export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/plugin-$way
 export CARGO_TARGET_WASM32_WASIP1_LINKER=$repository/scripts/plugin-linker.sh
+# Vector instructions search bodies several times as fast; V8 has them in every Envoy that is supported.
+# Copies are done in the module: V8 leaves its own code for `memory.copy`, which costs more than the
+# few bytes that are copied at a time.
+rust_flags="-Ctarget-feature=+simd128,-bulk-memory,-bulk-memory-opt"
 build=(build "${flags[@]}" --package ib-gateway-filter --target wasm32-wasip1 --profile plugin
     "${features[@]}")
 
 say "building the plugin (Rust from: $way)${features[1]:+, with ${features[1]}}"
 case $way in
 toolchain)
-    cargo "${build[@]}" >&2
+    CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS=$rust_flags cargo "${build[@]}" >&2
     ;;
 debian)
     # Debian has the standard library's sources only: it is compiled along, which a stable Rust does
@@ -40,7 +44,7 @@ debian)
     # proxy-wasm exports `_initialize` itself, so no start file is linked.
     linker=$(scripts/wasm-linker.sh)
     IB_GATEWAY_WASM_LINKER=$linker PATH=/usr/bin:/bin RUSTC_BOOTSTRAP=1 \
-        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="-Clink-self-contained=no -L/usr/lib/wasm32-wasi" \
+        CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$rust_flags -Clink-self-contained=no -L/usr/lib/wasm32-wasi" \
         cargo "${build[@]}" -Z build-std=std,panic_abort >&2
     ;;
 esac

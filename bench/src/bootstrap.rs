@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     addresses::Addresses,
+    production::Lock,
     traffic::{GATEWAY_HOST, UPSTREAM_HOST},
 };
 
@@ -30,7 +31,7 @@ pub(crate) enum Route {
     /// All of them, with host and path rewritten by the route and the authorization removed.
     Rewriting,
     /// Those that carry a filter's mark; the others lead nowhere.
-    Locked(Value),
+    Locked(Lock),
 }
 
 /// One listener.
@@ -52,15 +53,26 @@ pub(crate) fn manager(mut filters: Vec<Value>, route: &Route) -> Value {
             "request_headers_to_remove": ["authorization"],
         }]),
         Route::Locked(lock) => json!([
-            { "match": { "prefix": "/", "filter_state": lock }, "route": upstream },
+            { "match": { "prefix": "/", "headers": lock.headers }, "route": upstream },
             { "match": { "prefix": "/" }, "route": { "cluster": "nowhere" } },
         ]),
+    };
+    let early = match route {
+        Route::Locked(lock) => lock.early.clone(),
+        Route::Open | Route::Rewriting => json!([]),
     };
     typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         json!({
             "stat_prefix": "gateway",
             "use_remote_address": true,
+            "skip_xff_append": true,
+            "internal_address_config": {
+                "cidr_ranges": [{ "address_prefix": "255.255.255.255", "prefix_len": 32 }],
+            },
+            // As behind TLS, where the plugin runs.
+            "scheme_header_transformation": { "scheme_to_overwrite": "https" },
+            "early_header_mutation_extensions": early,
             "http_filters": filters,
             "route_config": { "virtual_hosts": [
                 { "name": "all", "domains": ["*"], "routes": routes },

@@ -11,6 +11,15 @@ use crate::error::{BenchError, Result, because, failed};
 const NEEDS_NETWORK: [&str; 2] =
     ["envoy.filters.http.dynamic_forward_proxy", "private_address_guard"];
 
+/// What leads a request to the upstream, and nothing else does.
+#[derive(Debug, Clone)]
+pub(crate) struct Lock {
+    /// What takes a client's own mark off (`early_header_mutation_extensions`).
+    pub(crate) early: Value,
+    /// The headers that the route asks for.
+    pub(crate) headers: Value,
+}
+
 /// The production file.
 #[derive(Debug)]
 pub(crate) struct Production {
@@ -51,14 +60,17 @@ impl Production {
         Ok(filter)
     }
 
-    /// What the route to the upstream asks of a request: the filter's mark.
-    pub(crate) fn lock(&self) -> Result<Value> {
+    /// How the filter's mark is kept from clients, and what the route to the upstream asks of a request.
+    pub(crate) fn lock(&self) -> Result<Lock> {
         let hosts = self.manager.pointer("/route_config/virtual_hosts").and_then(Value::as_array);
         let routes = hosts.into_iter().flatten().filter_map(|host| host["routes"].as_array());
         let found = routes.flatten().find(|route| route["name"] == "intelligencebank");
-        match found.and_then(|route| route.pointer("/match/filter_state")) {
-            Some(lock) => Ok(lock.clone()),
-            None => failed("envoy.yaml has no route `intelligencebank` with a lock"),
+        let headers = found.and_then(|route| route.pointer("/match/headers"));
+        match (self.manager.get("early_header_mutation_extensions"), headers) {
+            (Some(early), Some(headers)) => {
+                Ok(Lock { early: early.clone(), headers: headers.clone() })
+            }
+            _ => failed("envoy.yaml has no route `intelligencebank` with a lock"),
         }
     }
 

@@ -108,6 +108,18 @@ mod imported {
         ) -> u32;
         pub(super) fn proxy_set_header_map_pairs(map: MapType, data: *const u8, size: usize)
         -> u32;
+        pub(super) fn proxy_replace_header_map_value(
+            map: MapType,
+            name: *const u8,
+            name_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_remove_header_map_value(
+            map: MapType,
+            name: *const u8,
+            name_size: usize,
+        ) -> u32;
         pub(super) fn proxy_get_buffer_bytes(
             buffer: BufferType,
             start: usize,
@@ -170,6 +182,26 @@ pub(crate) fn header_block(map: MapType) -> Result<Vec<u8>, Refused> {
 pub(crate) fn set_header_block(map: MapType, block: &[u8]) -> Result<(), Refused> {
     // SAFETY: pointer and size are those of a slice, which the proxy only reads.
     done(unsafe { imported::proxy_set_header_map_pairs(map, block.as_ptr(), block.len()) })
+}
+
+/// Puts one header in the place of the one of its name, in lower case, or adds it.
+pub(crate) fn set_header(map: MapType, name: &[u8], value: &[u8]) -> Result<(), Refused> {
+    // SAFETY: pointers and sizes are those of slices, which the proxy only reads.
+    done(unsafe {
+        imported::proxy_replace_header_map_value(
+            map,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Removes every header of a name, in lower case.
+pub(crate) fn remove_header(map: MapType, name: &[u8]) -> Result<(), Refused> {
+    // SAFETY: pointer and size are those of a slice, which the proxy only reads.
+    done(unsafe { imported::proxy_remove_header_map_value(map, name.as_ptr(), name.len()) })
 }
 
 /// Bytes of a buffer from its beginning, `length` at most.

@@ -7,8 +7,8 @@ use std::{
 };
 
 use ib_gateway_logic::{
-    Callout, CalloutId, Counter, Gauge, HeaderMap, HeaderReferences, Histogram, Host, HostError,
-    Note, Reply, StreamId, Timestamp, to_block,
+    Callout, CalloutId, Counter, Gauge, HeaderEdits, HeaderMap, Histogram, Host, HostError, Note,
+    Reply, StreamId, Timestamp, to_block,
 };
 use proxy_wasm::{
     hostcalls,
@@ -142,10 +142,10 @@ impl WasmHost {
     fn set_headers(
         &self,
         map: MapType,
-        headers: &[(&[u8], &[u8])],
+        headers: &HeaderMap,
         call: &'static str,
     ) -> Result<(), HostError> {
-        self.on_stream(call, || abi::set_header_block(map, &to_block(headers)))
+        self.on_stream(call, || abi::set_header_block(map, headers.as_block()))
     }
 
     /// Makes a call in the name of the root context, whichever stream is current.
@@ -178,8 +178,12 @@ impl Host for WasmHost {
         self.headers(MapType::HttpRequestHeaders, "request_headers")
     }
 
-    fn set_request_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError> {
-        self.set_headers(MapType::HttpRequestHeaders, headers, "set_request_headers")
+    fn edit_request_headers(&self, edits: &HeaderEdits<'_>) -> Result<(), HostError> {
+        let map = MapType::HttpRequestHeaders;
+        self.on_stream("edit_request_headers", || {
+            edits.removed().try_for_each(|name| abi::remove_header(map, name))?;
+            edits.set_headers().try_for_each(|(name, value)| abi::set_header(map, name, value))
+        })
     }
 
     fn set_note(&self, note: Note, value: &[u8]) -> Result<(), HostError> {
@@ -205,7 +209,7 @@ impl Host for WasmHost {
         self.headers(MapType::HttpResponseHeaders, "response_headers")
     }
 
-    fn set_response_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError> {
+    fn set_response_headers(&self, headers: &HeaderMap) -> Result<(), HostError> {
         self.set_headers(MapType::HttpResponseHeaders, headers, "set_response_headers")
     }
 
@@ -224,11 +228,19 @@ impl Host for WasmHost {
     }
 
     fn drop_request_trailers(&self) -> Result<(), HostError> {
-        self.set_headers(MapType::HttpRequestTrailers, &[], "drop_request_trailers")
+        self.set_headers(
+            MapType::HttpRequestTrailers,
+            &HeaderMap::default(),
+            "drop_request_trailers",
+        )
     }
 
     fn drop_response_trailers(&self) -> Result<(), HostError> {
-        self.set_headers(MapType::HttpResponseTrailers, &[], "drop_response_trailers")
+        self.set_headers(
+            MapType::HttpResponseTrailers,
+            &HeaderMap::default(),
+            "drop_response_trailers",
+        )
     }
 
     fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, HostError> {

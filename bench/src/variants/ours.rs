@@ -40,6 +40,7 @@ pub(super) fn variants() -> Vec<Variant> {
         hit("hit", "the plugin, hit, as shipped: bodies redacted, locked route", default_chain),
         hit("hit-pass", "hit, bodies passed on as they are", pass_chain),
         hit("hit-gate", "hit, and the RBAC gate behind it", gate_chain),
+        hit("hit-notes", "hit, and a note in filter state for the access log", notes_chain),
         hit("hit-rules", "hit, and ten rules for scopes", rules_chain),
         hit(
             "hit-production",
@@ -81,6 +82,10 @@ fn default_chain(stage: &Stage) -> Result<Value> {
 
 fn pass_chain(stage: &Stage) -> Result<Value> {
     chain(stage, &json!({ "session_ids_in_bodies": "pass" }), false)
+}
+
+fn notes_chain(stage: &Stage) -> Result<Value> {
+    chain(stage, &json!({ "stream_notes": "all" }), false)
 }
 
 fn gate_chain(stage: &Stage) -> Result<Value> {

@@ -42,7 +42,9 @@ fn is_token(token: &[u8]) -> bool {
         unpadded = rest;
     }
     !unpadded.is_empty()
-        && unpadded.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte))
+        && unpadded.iter().all(|byte| {
+            matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-'..=b'/' | b'_' | b'~' | b'+')
+        })
 }
 
 /// Why a request has no token that can be looked up.

@@ -10,7 +10,7 @@ use ib_contract::{Secret, Upstream};
 use crate::{
     headers::{is_lower_case_token, is_visible_ascii},
     percent::decode_fully,
-    redact::Needles,
+    redact::{Needles, SHORTEST_NEEDLE},
     target::parse_host,
 };
 
@@ -22,10 +22,6 @@ const MOST_HOSTS: usize = 64;
 const MOST_HEADERS: usize = 16;
 /// The longest injected value, in bytes.
 const LONGEST_VALUE: usize = 8192;
-
-/// The shortest value that is searched for within other text, in bytes. A shorter one would be found
-/// by accident; no session id is as short.
-const SHORTEST_SEARCHED: usize = 8;
 
 /// Headers that no session may set: they frame the message, name its target, or are the proxy's.
 const NEVER_INJECTED: [&str; 12] = [
@@ -52,6 +48,8 @@ pub(crate) struct Credentials {
     own: Vec<Secret>,
     /// What no answer may show: those, and the ones of the generation before.
     hidden: Vec<Secret>,
+    /// The length of the shortest of them, in bytes.
+    shortest_hidden: usize,
     needles: Rc<Needles>,
 }
 
@@ -71,11 +69,13 @@ impl Credentials {
         let hidden: Vec<Secret> = own.iter().cloned().chain(before).collect();
         let needles = Needles::new(hidden.iter().map(|secret| secret.expose().as_bytes()));
         let headers = upstream.headers.iter();
+        let lengths = hidden.iter().map(|hidden| hidden.expose().len());
         Ok(Self {
             generation: upstream.generation,
             hosts: upstream.hosts.clone(),
             headers: headers.map(|(name, value)| (name.clone().into(), value.clone())).collect(),
             own,
+            shortest_hidden: lengths.min().unwrap_or(usize::MAX),
             hidden,
             needles: Rc::new(needles),
         })
@@ -117,6 +117,11 @@ impl Credentials {
         self.headers.iter().any(|(other, _)| is_alike(other, name))
     }
 
+    /// Whether the session injects exactly the header `name`.
+    pub(crate) fn sets(&self, name: &[u8]) -> bool {
+        self.headers.iter().any(|(other, _)| other == name)
+    }
+
     /// What bodies are searched for.
     pub(crate) fn needles(&self) -> Rc<Needles> {
         Rc::clone(&self.needles)
@@ -126,18 +131,16 @@ impl Credentials {
     /// percent-encoded and in any case: who changes the case may change it back. Of a value such as
     /// `bearer <token>`, also the token alone.
     pub(crate) fn shows_in(&self, text: &[u8]) -> bool {
-        self.shows_plainly_in(text)
-            || (text.contains(&b'%') && self.shows_plainly_in(&decode_fully(text)))
+        // Nothing that is decoded gets longer.
+        text.len() >= self.shortest_hidden
+            && (self.shows_plainly_in(text)
+                || (text.contains(&b'%') && self.shows_plainly_in(&decode_fully(text))))
     }
 
     fn shows_plainly_in(&self, text: &[u8]) -> bool {
-        self.hidden.iter().map(|hidden| hidden.expose().as_bytes()).any(|hidden| {
-            if hidden.len() < SHORTEST_SEARCHED {
-                text.eq_ignore_ascii_case(hidden)
-            } else {
-                text.windows(hidden.len()).any(|part| part.eq_ignore_ascii_case(hidden))
-            }
-        })
+        let short = self.hidden.iter().map(|hidden| hidden.expose().as_bytes());
+        let mut short = short.filter(|hidden| hidden.len() < SHORTEST_NEEDLE);
+        self.needles.are_plainly_in(text) || short.any(|hidden| text.eq_ignore_ascii_case(hidden))
     }
 
     /// An estimate of the memory that the credentials take, in bytes.

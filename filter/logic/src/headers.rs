@@ -35,7 +35,7 @@ impl HeaderMap {
         let count = block.first_chunk().copied().map(u32::from_le_bytes).ok_or(MalformedHeaders)?;
         let texts = usize::try_from(count)
             .ok()
-            .and_then(|count| count.checked_mul(LENGTHS_BYTES)?.checked_add(COUNT_BYTES))
+            .map(texts_after)
             .filter(|texts| *texts <= block.len())
             .ok_or(MalformedHeaders)?;
         let map = Self { block, texts };
@@ -46,6 +46,19 @@ impl HeaderMap {
             Some(needed) if needed <= map.block.len() => Ok(map),
             _ => Err(MalformedHeaders),
         }
+    }
+
+    /// A map of these headers: names in lower case, and values.
+    #[must_use]
+    pub fn from_pairs(headers: &[(&[u8], &[u8])]) -> Self {
+        Self { block: to_block(headers), texts: texts_after(headers.len()) }
+    }
+
+    /// The block that the host takes.
+    #[must_use]
+    pub fn as_block(&self) -> &[u8] {
+        const NO_HEADERS: &[u8] = &[0; COUNT_BYTES];
+        if self.block.is_empty() { NO_HEADERS } else { &self.block }
     }
 
     /// Names and values, in order.
@@ -72,12 +85,17 @@ impl HeaderMap {
 
     /// The first value of a header, its name in lower case.
     pub(crate) fn first(&self, name: &[u8]) -> Option<&[u8]> {
-        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+        self.values(name).next()
+    }
+
+    /// The values of a header, its name in lower case.
+    fn values(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        self.iter().filter(move |(other, _)| *other == name).map(|(_, value)| value)
     }
 
     /// All values of a header, its name in lower case, as one (RFC 9110 section 5.3).
     pub(crate) fn joined(&self, name: &[u8]) -> Option<Cow<'_, [u8]>> {
-        let mut values = self.iter().filter(|(other, _)| *other == name).map(|(_, value)| value);
+        let mut values = self.values(name);
         let first = values.next()?;
         let Some(second) = values.next() else { return Some(Cow::Borrowed(first)) };
         let mut joined = [first, second].join(b", ".as_slice());
@@ -97,6 +115,52 @@ impl HeaderMap {
     }
 }
 
+/// What is to change in a map, header by header: a host changes a few headers much faster than it takes a
+/// whole map.
+pub struct HeaderEdits<'a> {
+    source: &'a HeaderMap,
+    removed: Vec<&'a [u8]>,
+    set: HeaderReferences<'a>,
+}
+
+impl<'a> HeaderEdits<'a> {
+    /// No changes to `source` yet.
+    #[must_use]
+    pub fn of(source: &'a HeaderMap) -> Self {
+        Self { source, removed: Vec::with_capacity(8), set: Vec::with_capacity(8) }
+    }
+
+    /// Removes every header of this name, in lower case.
+    pub fn remove(&mut self, name: &'a [u8]) {
+        if !self.removed.contains(&name) {
+            self.removed.push(name);
+        }
+    }
+
+    /// Puts a header in the place of the one of this name, in lower case, or adds it. Once a name. What a
+    /// host does that finds two to replace is not said anywhere: those must be removed as well.
+    pub fn set(&mut self, name: &'a [u8], value: &'a [u8]) {
+        self.set.push((name, value));
+    }
+
+    /// The names to remove, before anything is set.
+    pub fn removed(&self) -> impl Iterator<Item = &[u8]> {
+        self.removed.iter().copied()
+    }
+
+    /// The headers to set then: each in the place of the one of its name, or as another.
+    pub fn set_headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.set.iter().copied()
+    }
+
+    /// The headers as they are afterwards: those that are set, then those that stay, in their order.
+    pub fn result(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let is_set = |name: &[u8]| self.set.iter().any(|(other, _)| *other == name);
+        let stays = move |name: &[u8]| !self.removed.contains(&name) && !is_set(name);
+        self.set_headers().chain(self.source.iter().filter(move |(name, _)| stays(name)))
+    }
+}
+
 /// Takes a text of `length` bytes and its zero byte off the front of `rest`.
 fn take<'a>(rest: &mut &'a [u8], length: usize) -> &'a [u8] {
     let (text, after) = rest.split_at_checked(length).unwrap_or_default();
@@ -112,23 +176,39 @@ fn length(bytes: &[u8]) -> usize {
 /// Writes headers as the block that the host takes.
 #[must_use]
 pub fn to_block(headers: &[(&[u8], &[u8])]) -> Vec<u8> {
-    let size = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
-    let texts = headers.iter().map(|(name, value)| name.len().saturating_add(value.len()));
-    let overhead = headers.len().saturating_mul(LENGTHS_BYTES.saturating_add(2));
-    let total = texts.fold(COUNT_BYTES.saturating_add(overhead), usize::saturating_add);
+    let texts = headers.iter().map(|(name, value)| text_bytes(name, value));
+    let total = texts.fold(texts_after(headers.len()), usize::saturating_add);
     let mut block = Vec::with_capacity(total);
-    block.extend(u32::try_from(headers.len()).unwrap_or(u32::MAX).to_le_bytes());
-    for (name, value) in headers {
-        block.extend(size(name));
-        block.extend(size(value));
-    }
-    for (name, value) in headers {
-        block.extend_from_slice(name);
-        block.push(0);
-        block.extend_from_slice(value);
-        block.push(0);
-    }
+    block.extend_from_slice(&length_bytes(headers.len()));
+    headers.iter().for_each(|header| push_lengths(&mut block, *header));
+    headers.iter().for_each(|header| push_texts(&mut block, *header));
     block
+}
+
+/// Where the texts of so many headers begin.
+fn texts_after(count: usize) -> usize {
+    count.saturating_mul(LENGTHS_BYTES).saturating_add(COUNT_BYTES)
+}
+
+/// Bytes that the texts of a header take.
+fn text_bytes(name: &[u8], value: &[u8]) -> usize {
+    name.len().saturating_add(value.len()).saturating_add(2)
+}
+
+fn length_bytes(length: usize) -> [u8; 4] {
+    u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+fn push_lengths(block: &mut Vec<u8>, (name, value): (&[u8], &[u8])) {
+    block.extend_from_slice(&length_bytes(name.len()));
+    block.extend_from_slice(&length_bytes(value.len()));
+}
+
+fn push_texts(block: &mut Vec<u8>, (name, value): (&[u8], &[u8])) {
+    block.extend_from_slice(name);
+    block.push(0);
+    block.extend_from_slice(value);
+    block.push(0);
 }
 
 /// The host's block of headers is cut short. The fault is the host's.
@@ -152,7 +232,7 @@ pub(crate) fn is_lower_case_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderMap, MalformedHeaders, to_block};
+    use super::{HeaderEdits, HeaderMap, MalformedHeaders, to_block};
 
     #[test]
     fn what_the_host_writes_is_read_back_as_it_was() {
@@ -168,6 +248,35 @@ mod tests {
         assert_eq!(map.joined(b"missing"), None);
         assert!(HeaderMap::from_block(to_block(&[])).unwrap().is_empty());
         assert!(HeaderMap::from_block(Vec::new()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn edits_leave_one_header_of_a_name_that_is_set_and_none_of_one_that_is_removed() {
+        let map = HeaderMap::from_pairs(&[
+            (b"one", b"1"),
+            (b"two", b"2"),
+            (b"stays", b"first"),
+            (b"two", b"another"),
+            (b"gone", b"x"),
+            (b"stays", b"second"),
+            (b"gone", b"y"),
+        ]);
+        let mut edits = HeaderEdits::of(&map);
+        edits.remove(b"gone");
+        edits.remove(b"gone");
+        edits.set(b"one", b"new one");
+        edits.remove(b"two");
+        edits.set(b"two", b"new two");
+        edits.set(b"three", b"3");
+        assert_eq!(edits.removed().collect::<Vec<_>>(), [b"gone".as_slice(), b"two"]);
+        let expected: [(&[u8], &[u8]); 5] = [
+            (b"one", b"new one"),
+            (b"two", b"new two"),
+            (b"three", b"3"),
+            (b"stays", b"first"),
+            (b"stays", b"second"),
+        ];
+        assert_eq!(edits.result().collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -5,7 +5,9 @@ pub(crate) mod mock;
 
 use std::time::Duration;
 
-use crate::{Counter, Gauge, HeaderMap, HeaderReferences, Histogram, Reply, Timestamp};
+use crate::{
+    Counter, Gauge, HeaderEdits, HeaderMap, HeaderReferences, Histogram, Reply, Timestamp,
+};
 
 /// What a proxy does for one worker and its HTTP streams.
 ///
@@ -33,13 +35,13 @@ pub trait Host {
     /// [`HostError`] when the host has none to give.
     fn request_headers(&self) -> Result<HeaderMap, HostError>;
 
-    /// Replaces the request's headers as a whole. In the same phase as
-    /// [`Host::request_headers`].
+    /// Changes the request's headers. In the same phase as [`Host::request_headers`].
     ///
     /// # Errors
     ///
-    /// [`HostError`] when the host refuses; the headers are then unchanged.
-    fn set_request_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError>;
+    /// [`HostError`] when the host refuses; some of the changes may have been made, so the request
+    /// must go no further.
+    fn edit_request_headers(&self, edits: &HeaderEdits<'_>) -> Result<(), HostError>;
 
     /// Writes a note about the stream in a place that no client can write to: the proxy's gate, its
     /// access log and its rate limits read it.
@@ -84,7 +86,7 @@ pub trait Host {
     /// # Errors
     ///
     /// [`HostError`] when the host refuses; the headers are then unchanged.
-    fn set_response_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError>;
+    fn set_response_headers(&self, headers: &HeaderMap) -> Result<(), HostError>;
 
     /// The first `length` bytes of the response's body that have arrived and were not let go. In the
     /// response's body phase, and while the body is held.

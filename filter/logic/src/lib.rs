@@ -49,7 +49,7 @@ mod token_service;
 pub use config::ConfigurationError;
 pub use counters::Counter;
 pub use gateway::{Gateway, TICK};
-pub use headers::{HeaderMap, HeaderReferences, MalformedHeaders, to_block};
+pub use headers::{HeaderEdits, HeaderMap, HeaderReferences, MalformedHeaders, to_block};
 pub use host::{AnswerSize, Callout, CalloutId, Host, HostError, Note, StreamId};
 pub use measures::{Gauge, Histogram};
 pub use refusal::Reply;

@@ -51,10 +51,7 @@ impl NewAnswer {
             Err(refusal) => return Self::refusal(&refusal, policy),
         };
         let cleaned = for_client(headers, approved, policy);
-        let kept: Vec<(Vec<u8>, Vec<u8>)> = match &cleaned {
-            None => own(headers.iter()),
-            Some(edited) => own(edited.iter().map(|(name, value)| (*name, value.bytes()))),
-        };
+        let kept = own(cleaned.as_ref().unwrap_or(headers).iter());
         Self { status, headers: kept, body, counter: None }
     }
 
@@ -76,7 +73,7 @@ impl NewAnswer {
         if !keeps_length {
             headers.push((b"content-length", length.as_bytes()));
         }
-        host.set_response_headers(&headers)
+        host.set_response_headers(&HeaderMap::from_pairs(&headers))
     }
 
     /// The same answer in the form in which the proxy answers itself.

@@ -18,6 +18,7 @@ pub(crate) struct Policy {
     /// `None`: the revocation feed is not read.
     pub(crate) revocations: Option<RevocationFeed>,
     pub(crate) bodies: BodyMode,
+    pub(crate) notes: NoteMode,
     pub(crate) replay: Replay,
     pub(crate) rules: Rules,
 }
@@ -152,6 +153,15 @@ pub(crate) enum BodyMode {
     Redact,
     /// Bodies go through as they are.
     Pass,
+}
+
+/// Which streams get a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoteMode {
+    /// Those that are refused.
+    Refused,
+    /// Every one.
+    All,
 }
 
 /// How requests are sent again after the upstream has rejected a session.

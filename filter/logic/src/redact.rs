@@ -18,7 +18,7 @@ mod walk;
 use std::{mem, ops::Range, rc::Rc};
 
 pub(crate) use body_plan::{BodyPlan, plan};
-pub(crate) use needles::Needles;
+pub(crate) use needles::{Needles, SHORTEST_NEEDLE};
 
 /// What stands in the place of a masked byte.
 const MASK: u8 = b'*';

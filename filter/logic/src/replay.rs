@@ -19,7 +19,7 @@ use crate::{
     new_answer::NewAnswer,
     refusal::Refusal,
     renewal::{Asked, Renewed},
-    rewrite::{ROUTING, for_upstream},
+    rewrite::{APPROVED, for_upstream, is_left_to_the_route},
     stream::{Answer, Approved, Stream},
 };
 
@@ -176,11 +176,13 @@ impl Gateway {
         let request = Request::read(&approved.head, &self.policy)?.ok_or(Refusal::Unavailable)?;
         let authority = request.target.authority();
         let (target, bodies) = (&request.target, self.policy.bodies);
-        let mut headers =
+        let rewritten =
             for_upstream(&approved.head, target, &authority, &approved.credentials, bodies);
-        // The proxy counts the body itself, and the route, which takes Envoy's own header off, has no
-        // part in a callout.
-        headers.retain(|(name, _)| !matches!(*name, ROUTING | b"content-length" | b"expect"));
+        // The proxy counts the body itself, and the route has no part in a callout.
+        let again = |name: &[u8]| {
+            !is_left_to_the_route(name) && !matches!(name, APPROVED | b"content-length" | b"expect")
+        };
+        let headers = rewritten.result().filter(|(name, _)| again(name)).collect();
         let callout = Callout {
             cluster: &self.policy.replay.cluster,
             headers,

@@ -11,7 +11,7 @@ use crate::{
     credentials::Credentials,
     grant::Grant,
     head::Request,
-    policy::TokenFormat,
+    policy::{NoteMode, TokenFormat},
     refusal::Refusal,
     rewrite::for_upstream,
     session::{Session, Standing},
@@ -194,12 +194,12 @@ impl Gateway {
         }
         let credentials = session.credentials();
         let authority = request.target.authority();
-        // The note first: setting headers makes the proxy choose the route again, by the note.
-        host.set_note(Note::Decision, grant.note())?;
-        let rewritten =
-            for_upstream(headers, &request.target, &authority, &credentials, self.policy.bodies);
-        host.set_request_headers(&rewritten)?;
-        drop(rewritten);
+        if self.policy.notes == NoteMode::All {
+            host.set_note(Note::Decision, grant.note())?;
+        }
+        let bodies = self.policy.bodies;
+        let edits = for_upstream(headers, &request.target, &authority, &credentials, bodies);
+        host.edit_request_headers(&edits)?;
         Ok(Admitted { session: Rc::clone(session), credentials, is_due })
     }
 

@@ -37,13 +37,14 @@ impl Gateway {
         let Ok(headers) = host.response_headers() else {
             return self.refuse(host, &Refusal::Unavailable);
         };
-        let flow = match headers.first(b":status") {
-            Some(b"401") => self.reject(host, stream, &mut approved, is_last),
-            Some(b"404") if !is_last && held_answer::may_say_that_the_session_is_gone(&headers) => {
+        let head = Head::of(&headers);
+        let flow = match head.status {
+            b"401" => self.reject(host, stream, &mut approved, is_last),
+            b"404" if !is_last && held_answer::may_say_that_the_session_is_gone(&headers) => {
                 approved.answer = Answer::Suspected { held: 0 };
                 HeadersFlow::Hold
             }
-            _ => match self.pass(host, &headers, &mut approved, is_last) {
+            _ => match self.pass(host, &headers, &head, &mut approved, is_last) {
                 Ok(()) => HeadersFlow::Continue,
                 Err(refusal) => return self.refuse(host, &refusal),
             },
@@ -113,16 +114,17 @@ impl Gateway {
     }
 
     /// Lets an answer through, cleaned.
-    pub(crate) fn pass<H: Host>(
+    fn pass<H: Host>(
         &self,
         host: &H,
         headers: &HeaderMap,
+        head: &Head<'_>,
         approved: &mut Approved,
         is_last: bool,
     ) -> Result<(), Refusal> {
         approved.answer = Answer::Passing;
         if !is_last && self.policy.bodies == BodyMode::Redact {
-            match plan(headers) {
+            match head.body_plan(headers) {
                 BodyPlan::Pass => {}
                 BodyPlan::Redact => {
                     self.count(Counter::BodySearched);
@@ -136,7 +138,6 @@ impl Gateway {
             }
         }
         if let Some(edited) = for_client(headers, approved, &self.policy) {
-            let edited = edited.iter().map(|(name, value)| (*name, value.bytes())).collect();
             host.set_response_headers(&edited)?;
         }
         Ok(())
@@ -193,7 +194,7 @@ impl Gateway {
         }
         // A plain 404, which is the client's.
         let Ok(headers) = host.response_headers() else { return self.cut_off(host) };
-        if let Err(refusal) = self.pass(host, &headers, approved, false) {
+        if let Err(refusal) = self.pass(host, &headers, &Head::of(&headers), approved, false) {
             let _paused = self.refuse(host, &refusal);
             return BodyFlow::Buffer;
         }
@@ -204,14 +205,46 @@ impl Gateway {
     }
 }
 
-/// How the body of a response is treated, where bodies are searched.
-fn plan(headers: &HeaderMap) -> BodyPlan {
-    let status = headers.first(b":status").and_then(|status| std::str::from_utf8(status).ok());
-    let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
-    // A header that came twice is judged by all that it says.
-    let content_type = headers.joined(b"content-type");
-    let content_encoding = headers.joined(b"content-encoding");
-    redact::plan(status, content_type.as_deref(), content_encoding.as_deref())
+/// What of a response's headers decides how its body is treated, read in one pass.
+#[derive(Default)]
+struct Head<'a> {
+    status: &'a [u8],
+    content_type: Option<&'a [u8]>,
+    content_encoding: Option<&'a [u8]>,
+    /// One of them came twice.
+    has_more: bool,
+}
+
+impl<'a> Head<'a> {
+    fn of(headers: &'a HeaderMap) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers.iter() {
+            let place = match name {
+                b":status" => {
+                    head.status = value;
+                    continue;
+                }
+                b"content-type" => &mut head.content_type,
+                b"content-encoding" => &mut head.content_encoding,
+                _ => continue,
+            };
+            head.has_more |= place.replace(value).is_some();
+        }
+        head
+    }
+
+    /// How the body is treated, where bodies are searched.
+    fn body_plan(&self, headers: &HeaderMap) -> BodyPlan {
+        let status = std::str::from_utf8(self.status).ok();
+        let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
+        if !self.has_more {
+            return redact::plan(status, self.content_type, self.content_encoding);
+        }
+        // A header that came twice is judged by all that it says.
+        let content_type = headers.joined(b"content-type");
+        let content_encoding = headers.joined(b"content-encoding");
+        redact::plan(status, content_type.as_deref(), content_encoding.as_deref())
+    }
 }
 
 #[cfg(test)]

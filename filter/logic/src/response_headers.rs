@@ -3,6 +3,8 @@
 //! What the route can do natively it does (`set-cookie`, `alt-svc`, `clear-site-data`,
 //! `access-control-*` out; `vary`, `x-content-type-options`, `content-security-policy` in).
 
+use std::borrow::Cow;
+
 use crate::{
     HeaderMap,
     head::Request,
@@ -15,15 +17,15 @@ const LOCATION: &[u8] = b"location";
 const CONTENT_LOCATION: &[u8] = b"content-location";
 
 /// The headers for the client. `None`: they may stay as they are.
-pub(crate) fn for_client<'a>(
-    headers: &'a HeaderMap,
+pub(crate) fn for_client(
+    headers: &HeaderMap,
     approved: &Approved,
     policy: &Policy,
-) -> Option<Vec<(&'a [u8], Edited<'a>)>> {
+) -> Option<HeaderMap> {
     // Nearly always nothing is to be changed, so nothing is copied before that is known.
     let is_doubled =
         |reference: &[u8]| headers.iter().filter(|(name, _)| *name == reference).nth(1).is_some();
-    let edits = |name: &[u8], value: &'a [u8]| {
+    let edits = |name: &[u8], value: &[u8]| {
         if is_reference(name) && is_doubled(name) {
             // Which one a client follows is its choice.
             Edit::Drop
@@ -34,27 +36,14 @@ pub(crate) fn for_client<'a>(
     if headers.iter().all(|(name, value)| matches!(edits(name, value), Edit::Keep)) {
         return None;
     }
-    let kept = headers.iter().filter_map(|(name, value)| match edits(name, value) {
-        Edit::Keep => Some((name, Edited::Kept(value))),
+    let edited = headers.iter().filter_map(|(name, value)| match edits(name, value) {
+        Edit::Keep => Some((name, Cow::Borrowed(value))),
         Edit::Drop => None,
-        Edit::Replace(new) => Some((name, Edited::New(new))),
+        Edit::Replace(new) => Some((name, Cow::Owned(new))),
     });
-    Some(kept.collect())
-}
-
-/// The value of a header for the client.
-pub(crate) enum Edited<'a> {
-    Kept(&'a [u8]),
-    New(Vec<u8>),
-}
-
-impl Edited<'_> {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Kept(bytes) => bytes,
-            Self::New(bytes) => bytes,
-        }
-    }
+    let edited: Vec<_> = edited.collect();
+    let pairs: Vec<_> = edited.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    Some(HeaderMap::from_pairs(&pairs))
 }
 
 /// What happens to one header of the response.
@@ -108,37 +97,46 @@ fn rewrite_reference(value: &[u8], approved: &Approved, policy: &Policy) -> Edit
 /// to a request with credentials (RFC 9111 section 3.5), or keep all of it but some headers
 /// (`private="x"`), makes way for `private` or stands beside it. `None` where nothing changes.
 fn make_private(value: &[u8]) -> Option<Vec<u8>> {
-    let directives = split_directives(value);
-    let name = |directive: &[u8]| {
-        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default();
-        name.trim_ascii().to_ascii_lowercase()
-    };
-    let is_shared = |directive: &&[u8]| match name(directive).as_slice() {
-        b"public" | b"s-maxage" | b"must-revalidate" | b"proxy-revalidate" => true,
-        b"private" => directive.contains(&b'='),
-        _ => false,
-    };
-    if !directives.iter().any(is_shared) {
+    let mut is_shared = false;
+    let mut may_be_shared = false;
+    let mut is_private = false;
+    for directive in split_directives(value) {
+        let (name, argument) = parts(directive);
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        is_shared |= is(b"public") || is(b"s-maxage") || (is(b"private") && argument);
+        may_be_shared |= is(b"must-revalidate") || is(b"proxy-revalidate");
+        // What nobody may keep no shared cache keeps (RFC 9111 section 3).
+        is_private |= is(b"no-store") || (is(b"private") && !argument);
+    }
+    if !is_shared && (!may_be_shared || is_private) {
         return None;
     }
     let mut kept: Vec<&[u8]> = vec![b"private"];
-    let others = directives.into_iter().filter(|directive| {
-        !matches!(name(directive).as_slice(), b"" | b"public" | b"s-maxage" | b"private")
-    });
-    kept.extend(others);
+    kept.extend(split_directives(value).filter(|directive| {
+        let (name, _) = parts(directive);
+        let replaced: [&[u8]; 4] = [b"", b"public", b"s-maxage", b"private"];
+        !replaced.iter().any(|other| name.eq_ignore_ascii_case(other))
+    }));
     Some(kept.join(b", ".as_slice()))
 }
 
+/// The name of a directive, and whether it has an argument.
+fn parts(directive: &[u8]) -> (&[u8], bool) {
+    match directive.iter().position(|byte| *byte == b'=') {
+        None => (directive, false),
+        Some(end) => (directive.get(..end).unwrap_or_default().trim_ascii(), true),
+    }
+}
+
 /// Splits at the commas that are not within quotes.
-fn split_directives(value: &[u8]) -> Vec<&[u8]> {
+fn split_directives(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut is_quoted = false;
     value
-        .split(|byte| {
+        .split(move |byte| {
             is_quoted ^= *byte == b'"';
             *byte == b',' && !is_quoted
         })
         .map(<[u8]>::trim_ascii)
-        .collect()
 }
 
 #[cfg(test)]

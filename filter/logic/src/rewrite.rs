@@ -1,42 +1,64 @@
 //! The request as it goes upstream: which of the client's headers stay, and what comes in.
 
 use crate::{
-    HeaderMap, HeaderReferences, credentials::Credentials, policy::BodyMode, target::Target,
+    HeaderMap, credentials::Credentials, headers::HeaderEdits, policy::BodyMode, target::Target,
 };
 
-/// Stays, though it begins like one that does not: Envoy chooses no route without it. It is Envoy's
-/// own value, and the route takes it off (`request_headers_to_remove`) once the choice is made.
-pub(crate) const ROUTING: &[u8] = b"x-forwarded-proto";
+/// Whether a header stays that is Envoy's own, whatever the client sent: the route takes these off
+/// (`request_headers_to_remove`) once the choice of a route is made, for which `x-forwarded-proto` is
+/// needed. To take them off here would cost each request a call.
+pub(crate) fn is_left_to_the_route(name: &[u8]) -> bool {
+    matches!(name, b"x-forwarded-proto" | b"x-envoy-external-address")
+}
 
-/// The header map for the upstream: the client's headers without those that must not leave, the
-/// target's pseudo-headers, and the session's own headers. Borrowed throughout: a header that stays
-/// is not copied here.
+/// Marks an approved request of a session that injects no [`SESSION_ID`]. The route takes it off.
+pub(crate) const APPROVED: &[u8] = b"x-ib-gateway";
+/// IntelligenceBank's own header, which marks a request as approved by being there: the proxy takes a
+/// client's off before it chooses a route.
+const SESSION_ID: &[u8] = b"sid";
+
+/// What makes the client's headers those for the upstream: without what must not leave, with the target's
+/// pseudo-headers and the session's own headers.
 pub(crate) fn for_upstream<'a>(
     headers: &'a HeaderMap,
     target: &'a Target<'_>,
     authority: &'a str,
     credentials: &'a Credentials,
     bodies: BodyMode,
-) -> HeaderReferences<'a> {
-    let mut rewritten = Vec::with_capacity(headers.len().saturating_add(8));
-    rewritten.push((b":authority".as_slice(), authority.as_bytes()));
-    rewritten.push((b":path", target.path_and_query));
-    rewritten.push((b":scheme", b"https"));
-    let is_searched = bodies == BodyMode::Redact;
-    rewritten.extend(headers.iter().filter(|(name, _)| {
-        let is_replaced = match *name {
-            b":authority" | b":path" | b":scheme" => true,
-            b"accept-encoding" => is_searched,
-            _ => false,
-        };
-        !is_replaced && goes_upstream(name, credentials)
-    }));
-    if is_searched {
-        // What is encoded cannot be searched for session ids.
-        rewritten.push((b"accept-encoding", b"identity"));
+) -> HeaderEdits<'a> {
+    let mut edits = HeaderEdits::of(headers);
+    let mut is_https = false;
+    let mut encodings = 0_u32;
+    let mut asks_for_identity = false;
+    for (name, value) in headers.iter() {
+        match name {
+            b":authority" | b":path" => {}
+            b":scheme" => is_https = value == b"https",
+            b"accept-encoding" if bodies == BodyMode::Redact => {
+                encodings = encodings.saturating_add(1);
+                asks_for_identity = encodings == 1 && value == b"identity";
+                if encodings == 2 {
+                    edits.remove(name);
+                }
+            }
+            _ if goes_upstream(name, credentials) => {}
+            _ => edits.remove(name),
+        }
     }
-    rewritten.extend(credentials.headers());
-    rewritten
+    edits.set(b":authority", authority.as_bytes());
+    edits.set(b":path", target.path_and_query);
+    if !is_https {
+        edits.set(b":scheme", b"https");
+    }
+    if bodies == BodyMode::Redact && !asks_for_identity {
+        // What is encoded cannot be searched for session ids.
+        edits.set(b"accept-encoding", b"identity");
+    }
+    credentials.headers().for_each(|(name, value)| edits.set(name, value));
+    if !credentials.sets(SESSION_ID) {
+        edits.set(APPROVED, b"approved");
+    }
+    edits
 }
 
 /// Whether a header of the client goes upstream.
@@ -48,7 +70,7 @@ fn goes_upstream(name: &[u8], credentials: &Credentials) -> bool {
         let hyphenated = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
         may_leave(&name.iter().map(hyphenated).collect::<Vec<u8>>())
     } else {
-        name == ROUTING || may_leave(name)
+        is_left_to_the_route(name) || may_leave(name)
     };
     may_leave && !credentials.injects(name)
 }
@@ -83,6 +105,7 @@ fn may_leave(name: &[u8]) -> bool {
         | b"x-http-method"
         | b"x-http-method-override"
         | b"x-method-override"
+        | b"x-ib-gateway"
         | b"x-real-ip"
         | b"x-rewrite-url" => false,
         _ => {

@@ -59,7 +59,7 @@ fn parse_authority(authority: &[u8]) -> Result<(Cow<'_, str>, u16), TargetError>
     if authority.is_empty() {
         return Err(TargetError::Missing);
     }
-    if matches!(authority.to_ascii_lowercase().as_slice(), b"http:" | b"https:") {
+    if [b"http:".as_slice(), b"https:"].iter().any(|it| authority.eq_ignore_ascii_case(it)) {
         return Err(TargetError::Scheme);
     }
     if authority.contains(&b'@') {
@@ -90,6 +90,14 @@ pub(crate) fn parse_port(digits: &[u8]) -> Result<u16, TargetError> {
 /// An IP address is refused in every notation that a resolver takes for one (`127.0.0.1`, `127.1`,
 /// `2130706433`, `0x7f.1`, `0177.0.0.1`): the last label of a name never begins with a digit.
 pub(crate) fn parse_host(host: &[u8]) -> Result<Cow<'_, str>, TargetError> {
+    match plain_host(host) {
+        Some(host) => Ok(Cow::Borrowed(host)),
+        None => judged_host(host),
+    }
+}
+
+/// Reads a host name that is written in any way, and says what is wrong with it.
+fn judged_host(host: &[u8]) -> Result<Cow<'_, str>, TargetError> {
     if host.is_empty() {
         return Err(TargetError::Missing);
     }
@@ -122,6 +130,34 @@ pub(crate) fn parse_host(host: &[u8]) -> Result<Cow<'_, str>, TargetError> {
     }
 }
 
+/// A host as nearly all are written, in one pass: a good name in lower case, without a dot at its end.
+/// `None` says nothing about another.
+fn plain_host(host: &[u8]) -> Option<&str> {
+    let mut label_length = 0_usize;
+    let mut label_begins_with_digit = true;
+    let mut previous = b'.';
+    for &byte in host {
+        match byte {
+            b'.' if !matches!(previous, b'.' | b'-') => label_length = 0,
+            b'-' if label_length > 0 => label_length = label_length.wrapping_add(1),
+            b'a'..=b'z' | b'0'..=b'9' => {
+                if label_length == 0 {
+                    label_begins_with_digit = byte.is_ascii_digit();
+                }
+                label_length = label_length.wrapping_add(1);
+            }
+            _ => return None,
+        }
+        if label_length > LONGEST_LABEL {
+            return None;
+        }
+        previous = byte;
+    }
+    let is_good =
+        host.len() <= LONGEST_HOST && !matches!(previous, b'.' | b'-') && !label_begins_with_digit;
+    if is_good { std::str::from_utf8(host).ok() } else { None }
+}
+
 fn is_label(label: &[u8]) -> bool {
     (1..=LONGEST_LABEL).contains(&label.len())
         && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
@@ -130,6 +166,10 @@ fn is_label(label: &[u8]) -> bool {
 }
 
 fn check_path_and_query(path_and_query: &[u8]) -> Result<(), TargetError> {
+    if is_plain(path_and_query) { Ok(()) } else { judge_path_and_query(path_and_query) }
+}
+
+fn judge_path_and_query(path_and_query: &[u8]) -> Result<(), TargetError> {
     if path_and_query.iter().any(|byte| is_control_or_space(*byte)) {
         return Err(TargetError::Control);
     }
@@ -149,6 +189,38 @@ fn check_path_and_query(path_and_query: &[u8]) -> Result<(), TargetError> {
         return Err(TargetError::SessionKey);
     }
     Ok(())
+}
+
+/// Whether path and query are as nearly all are, in one pass: nothing in them can mean another thing to
+/// another reader, no segment begins with a dot, and no key of the query could be read as `sid`. `false`
+/// says nothing.
+fn is_plain(path_and_query: &[u8]) -> bool {
+    let mut bytes = path_and_query.iter();
+    let mut begins_segment = false;
+    let is_plain_path = bytes.by_ref().take_while(|byte| **byte != b'?').all(|byte| {
+        let is_plain = match byte {
+            b'%' | b'\\' | b'#' => false,
+            b'.' => !begins_segment,
+            byte => !is_control_or_space(*byte) && byte.is_ascii(),
+        };
+        begins_segment = *byte == b'/';
+        is_plain
+    });
+    let mut begins_key = true;
+    let mut is_key = true;
+    is_plain_path
+        && bytes.all(|byte| {
+            let is_plain = match byte {
+                b'#' => false,
+                b's' | b'S' | b'+' => !begins_key,
+                // What is encoded in a value is data. (One of a key is looked at more closely.)
+                b'%' => !is_key,
+                byte => !is_control_or_space(*byte) && byte.is_ascii(),
+            };
+            begins_key = matches!(byte, b'&' | b';' | b'?');
+            is_key = begins_key || (is_key && *byte != b'=');
+            is_plain
+        })
 }
 
 const fn is_control_or_space(byte: u8) -> bool {

@@ -41,6 +41,8 @@ const IMPORTS: &[(&str, &str)] = &[
     ("env", "proxy_increment_metric"),
     ("env", "proxy_log"),
     ("env", "proxy_record_metric"),
+    ("env", "proxy_remove_header_map_value"),
+    ("env", "proxy_replace_header_map_value"),
     ("env", "proxy_send_local_response"),
     ("env", "proxy_set_buffer_bytes"),
     ("env", "proxy_set_effective_context"),

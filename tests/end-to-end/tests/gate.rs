@@ -148,6 +148,8 @@ fn assert_closed(options: StackOptions) {
                 .header("host", &host)
                 .header("x-mark", &mark)
                 .header("sid", "forged")
+                .header("SID", "forged twice")
+                .header("x-ib-gateway", "approved")
                 .header("wasm.ib_gateway", "approved client=x subject=x")
                 .header("ib-gateway", "approved client=x subject=x")
                 .bearer(&grant.access_token);

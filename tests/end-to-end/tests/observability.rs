@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::LazyLock;
 
 use ib_end_to_end::{
     Deployment, FEEDS, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part, Recorder, Request, Sample,
@@ -71,9 +70,6 @@ const GAUGES: &[&str] = &[
 const HISTOGRAMS: &[&str] =
     &["introspection_milliseconds", "renewal_milliseconds", "replay_milliseconds"];
 
-static GATEWAY: LazyLock<Option<Deployment>> =
-    LazyLock::new(|| Deployment::own(StackOptions::default()));
-
 #[test]
 fn every_metric_that_is_documented_is_scraped_under_its_name_with_its_labels() {
     // Who waits does so for as long as a scrape on a slow machine may take.
@@ -119,7 +115,11 @@ fn every_metric_that_is_documented_is_scraped_under_its_name_with_its_labels() {
 
 #[test]
 fn the_access_log_says_what_was_decided_for_whom_and_nothing_that_opens_anything() {
-    let Some(gateway) = GATEWAY.as_ref() else { return };
+    let options = StackOptions {
+        plugin_configuration: json!({ "stream_notes": "all" }),
+        ..StackOptions::default()
+    };
+    let Some(gateway) = Deployment::own(options) else { return };
     let grant = gateway.log_in();
     let sid = gateway.sid_of(&grant.access_token);
     let other = gateway.log_in();

@@ -3,23 +3,15 @@
 //! change, the functions below change with them.
 #![no_std]
 
-use bench_abi::{
-    arena, calls,
-    map::{Entries, Writer},
-    table, target,
-};
-
-/// As long as the plugin's note about an approved stream.
-const NOTE: &[u8] = b"approved client=mcp-public-client subject=0123456789abcdef0123";
+use bench_abi::{arena, calls, map::Entries, table, target};
 
 bench_abi::start_callbacks!();
 
-/// The whole map is read, the clock asked, the stream marked, the whole map set.
+/// The whole map is read, the clock asked, and what must change is changed, header by header.
 #[unsafe(no_mangle)]
 pub extern "C" fn proxy_on_request_headers(_context: u32, _headers: u32, _end: u32) -> u32 {
     arena::reset();
-    let read = calls::pairs(calls::REQUEST_HEADERS);
-    let entries = Entries::of(read);
+    let entries = Entries::of(calls::pairs(calls::REQUEST_HEADERS));
     let find =
         |wanted: &[u8]| entries.clone().find(|(name, _)| *name == wanted).map(|(_, value)| value);
     calls::now();
@@ -28,20 +20,11 @@ pub extern "C" fn proxy_on_request_headers(_context: u32, _headers: u32, _end: u
         calls::reply(401);
         return calls::PAUSE;
     };
-    calls::set_property("ib_gateway", NOTE);
-    let kept = |name: &[u8]| name != b"authorization";
-    let count = entries.clone().filter(|(name, _)| kept(name)).count() + 1;
-    let mut written = Writer::new(count, read.len() + sid.len() + 32);
-    for (name, value) in entries.filter(|(name, _)| kept(name)) {
-        let value = match name {
-            b":path" => path,
-            b":authority" => host,
-            _ => value,
-        };
-        written.push(name, value);
-    }
-    written.push(b"sid", sid);
-    calls::set_pairs(calls::REQUEST_HEADERS, written.finish());
+    calls::remove_header(calls::REQUEST_HEADERS, "authorization");
+    calls::set_header(calls::REQUEST_HEADERS, ":authority", host);
+    calls::set_header(calls::REQUEST_HEADERS, ":path", path);
+    calls::set_header(calls::REQUEST_HEADERS, "accept-encoding", b"identity");
+    calls::set_header(calls::REQUEST_HEADERS, "sid", sid);
     calls::CONTINUE
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     policy::{
-        BodyMode, CacheLimits, HostPattern, Policy, Replay, RevocationFeed, TokenFormat,
+        BodyMode, CacheLimits, HostPattern, NoteMode, Policy, Replay, RevocationFeed, TokenFormat,
         TokenService,
     },
     refusal::METHODS,
@@ -31,6 +31,7 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         cache,
         revocations,
         session_ids_in_bodies,
+        stream_notes,
         replay,
         rules,
         tunnel_paths,
@@ -66,6 +67,10 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         bodies: match session_ids_in_bodies {
             written::Bodies::Redact => BodyMode::Redact,
             written::Bodies::Pass => BodyMode::Pass,
+        },
+        notes: match stream_notes {
+            written::StreamNotes::Refused => NoteMode::Refused,
+            written::StreamNotes::All => NoteMode::All,
         },
         replay: compile_replay(replay)?,
         rules: Rules::new(rules, tunnels),

@@ -51,6 +51,9 @@ pub(super) struct Configuration {
     /// What becomes of session ids in the JSON bodies of answers.
     #[serde(default)]
     pub(super) session_ids_in_bodies: Bodies,
+    /// Which streams get a note in filter state, for access logs and rate limits.
+    #[serde(default)]
+    pub(super) stream_notes: StreamNotes,
     /// Sending a request again with a newer session after the upstream has rejected the first one.
     #[serde(default)]
     pub(super) replay: Replay,
@@ -208,6 +211,18 @@ pub(super) enum Bodies {
     Redact,
     /// Bodies go through as they are.
     Pass,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+pub(super) enum StreamNotes {
+    /// Those that are refused get one, with the outcome.
+    #[default]
+    Refused,
+    /// Those that are approved get one too, with the client and the hashed subject. Envoy takes some
+    /// microseconds for each.
+    All,
 }
 
 #[derive(Deserialize)]

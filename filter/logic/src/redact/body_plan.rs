@@ -1,5 +1,7 @@
 //! Which bodies are looked at.
 
+use std::borrow::Cow;
+
 /// What happens to a response's body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyPlan {
@@ -43,7 +45,7 @@ pub(crate) fn plan(
     if matches!(status, 100..200 | 204 | 205 | 304) {
         return BodyPlan::Pass;
     }
-    let content_type = content_type.unwrap_or_default().to_ascii_lowercase();
+    let content_type = lower_case(content_type.unwrap_or_default());
     let mut parts = content_type.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let essence = parts.next().unwrap_or_default();
     let is_part = status == 206;
@@ -63,6 +65,14 @@ pub(crate) fn plan(
         BodyPlan::PartOfJson
     } else {
         BodyPlan::Redact
+    }
+}
+
+fn lower_case(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.iter().any(u8::is_ascii_uppercase) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

@@ -8,7 +8,7 @@
 use super::spelling::{BACKSLASH, PERCENT};
 
 /// A shorter value would be found by accident; no session id is as short. In bytes.
-const SHORTEST: usize = 8;
+pub(crate) const SHORTEST_NEEDLE: usize = 8;
 /// Entries of the table of shifts: few enough to stay in the processor's nearest cache, and so many
 /// that two sessions' pairs fill few of them.
 const SHIFTS: usize = 1024;
@@ -34,7 +34,7 @@ pub(crate) struct Needles {
 impl Needles {
     /// Prepares secrets; those shorter than eight bytes are left out.
     pub(crate) fn new<'a>(secrets: impl Iterator<Item = &'a [u8]>) -> Self {
-        let searched = secrets.filter(|secret| secret.len() >= SHORTEST);
+        let searched = secrets.filter(|secret| secret.len() >= SHORTEST_NEEDLE);
         let mut needles: Vec<Box<[u8]>> =
             searched.map(|secret| secret.to_ascii_lowercase().into_boxed_slice()).collect();
         needles.sort_unstable();
@@ -96,6 +96,11 @@ impl Needles {
     /// Whether a needle holds `%`, `\\`, `/` or `"`.
     pub(super) fn have_marks(&self) -> bool {
         self.have_marks
+    }
+
+    /// Whether one of the needles stands in a text without any escape.
+    pub(crate) fn are_plainly_in(&self, text: &[u8]) -> bool {
+        self.find_plain(text, 0).is_some()
     }
 
     /// Where the first plain occurrence begins that begins at `from` or after it.

@@ -11,6 +11,7 @@ use crate::{
         PATH, SID, World, active_answer, active_with, generation, get_request, replaced, request,
         sid_of, token_named,
     },
+    policy::NoteMode,
 };
 
 #[test]
@@ -47,8 +48,8 @@ fn a_hit_goes_upstream_without_a_callout() {
 }
 
 #[test]
-fn the_gate_and_the_access_log_read_the_same_of_a_token_each_time_and_no_secret() {
-    let world = World::new();
+fn where_every_stream_is_noted_the_access_log_reads_the_same_of_a_token_each_time_and_no_secret() {
+    let world = World::with(|policy| policy.notes = NoteMode::All);
     let miss = world.get("token");
     world.answer(world.last_callout().id, &active_answer(SID));
     let note = world.notes(miss, Note::Decision);
@@ -60,6 +61,23 @@ fn the_gate_and_the_access_log_read_the_same_of_a_token_each_time_and_no_secret(
     for _ in 0..3 {
         assert_eq!(world.notes(world.get("token"), Note::Decision), [note.as_str()]);
     }
+    world.failing.set("set_note");
+    assert_eq!(world.status(world.get("token")), Some(503), "not unnoted either");
+}
+
+#[test]
+fn what_a_client_cannot_send_marks_an_approved_request() {
+    let world = World::knowing("token", &active_answer(SID));
+    let stream = world.get("token");
+    assert!(world.notes(stream, Note::Decision).is_empty(), "which would cost each request");
+    assert!(world.request_values(stream, "x-ib-gateway").is_empty());
+    // A session of another kind of upstream.
+    let machine =
+        active_with(json!({"upstream.headers": {"authorization": "bearer machine-token"}}));
+    let world = World::knowing("token", &machine);
+    let stream = world.get("token");
+    assert_eq!(world.request_values(stream, "x-ib-gateway"), ["approved"]);
+    assert_eq!(world.request_values(stream, "authorization"), ["bearer machine-token"]);
 }
 
 #[test]

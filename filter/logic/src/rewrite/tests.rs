@@ -5,7 +5,6 @@ use serde_json::json;
 use super::for_upstream;
 use crate::{
     HeaderMap,
-    headers::to_block,
     host::mock::{active_with, grant_of, map, text},
     policy::BodyMode,
     session::SessionTable,
@@ -25,8 +24,8 @@ fn upstream_in(bodies: BodyMode, headers: &[(&str, &[u8])]) -> HeaderMap {
     let target = Target::parse(b"company.intelligencebank.com/a?b", &[443]).unwrap();
     let headers = map(headers);
     let credentials = session.credentials();
-    let rewritten = for_upstream(&headers, &target, &target.host, &credentials, bodies);
-    HeaderMap::from_block(to_block(&rewritten)).unwrap()
+    let edits = for_upstream(&headers, &target, &target.host, &credentials, bodies);
+    HeaderMap::from_pairs(&edits.result().collect::<Vec<_>>())
 }
 
 #[test]
@@ -41,9 +40,9 @@ fn the_upstream_sees_its_own_target_and_the_session() {
         (":authority", b"company.intelligencebank.com"),
         (":path", b"/a?b"),
         (":scheme", b"https"),
-        (":method", b"POST"),
         ("sid", b"live-session-id"),
         ("x-api-key", b"live-key"),
+        (":method", b"POST"),
     ]);
     assert_eq!(headers, text(&expected));
 }
@@ -108,7 +107,7 @@ fn what_an_application_sends_arrives_in_order_and_byte_for_byte() {
         ("x-forwarded-proto", b"https"),
     ];
     let headers = upstream_in(BodyMode::Pass, &kept);
-    assert_eq!(headers.iter().skip(3).take(10).collect::<Vec<_>>(), {
+    assert_eq!(headers.iter().skip(5).collect::<Vec<_>>(), {
         kept.map(|(name, value)| (name.as_bytes(), value))
     });
 }

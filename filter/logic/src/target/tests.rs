@@ -1,6 +1,8 @@
 //! Targets, good and hostile.
 
-use super::{Target, TargetError, parse_host};
+use super::{
+    Target, TargetError, is_plain, judge_path_and_query, judged_host, parse_host, plain_host,
+};
 
 fn parse(rest: &str) -> Result<(String, u16, String), TargetError> {
     parse_bytes(rest.as_bytes())
@@ -213,4 +215,48 @@ fn bytes_that_could_split_a_request_are_refused() {
 #[test]
 fn a_session_id_in_the_query_is_refused() {
     assert_eq!(parse("a.example/a?b=c&%53id=x"), Err(TargetError::SessionKey));
+}
+
+/// Texts of a few bytes that matter, by a generator that gives the same ones each time (SplitMix64).
+fn texts(alphabet: &'static [u8]) -> impl Iterator<Item = Vec<u8>> {
+    let mut state = 7_u64;
+    let mut next = move || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        usize::try_from(mixed >> 40).unwrap()
+    };
+    (0..200_000).map(move |_| {
+        let length = next() % 12;
+        (0..length).map(|_| alphabet[next() % alphabet.len()]).collect()
+    })
+}
+
+#[test]
+fn the_short_way_for_usual_hosts_lets_nothing_through_that_a_closer_look_would_not() {
+    let mut usual = 0;
+    for host in texts(b"ab9Z.-_%:\xe9 ") {
+        if let Some(host) = plain_host(&host) {
+            usual += 1;
+            assert_eq!(judged_host(host.as_bytes()).as_deref(), Ok(host));
+        }
+    }
+    assert!(usual > 1_000, "{usual}");
+    let label = "a".repeat(64);
+    assert_eq!(plain_host(label.as_bytes()), None);
+    let name = ["a".repeat(60), "b".repeat(60), "c".repeat(60), "d".repeat(60)].join(".");
+    assert!(plain_host(name.as_bytes()).is_some());
+    assert_eq!(plain_host(format!("{name}.eeeeeeeeeeee").as_bytes()), None, "over 253 bytes");
+}
+
+#[test]
+fn the_short_way_for_usual_paths_lets_nothing_through_that_a_closer_look_would_not() {
+    let mut usual = 0;
+    for rest in texts(b"/..;?&=siSDd%2e+#\\ \xc0") {
+        let path = [b"/".as_slice(), &rest].concat();
+        if is_plain(&path) {
+            usual += 1;
+            assert_eq!(judge_path_and_query(&path), Ok(()), "{path:?}");
+        }
+    }
+    assert!(usual > 1_000, "{usual}");
 }

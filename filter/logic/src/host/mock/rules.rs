@@ -7,8 +7,8 @@ use super::{
     world::Callback,
 };
 use crate::{
-    Callout, CalloutId, Counter, Gauge, HeaderMap, HeaderReferences, Histogram, Host, HostError,
-    Note, Reply, StreamId, Timestamp, to_block,
+    Callout, CalloutId, Counter, Gauge, HeaderEdits, HeaderMap, Histogram, Host, HostError, Note,
+    Reply, StreamId, Timestamp,
 };
 
 impl World {
@@ -38,8 +38,24 @@ fn may_touch_response(stream: &MockStream) -> bool {
         && stream.reply.is_none()
 }
 
-fn owned(headers: &HeaderReferences<'_>) -> HeaderMap {
-    HeaderMap::from_block(to_block(headers)).unwrap()
+/// The map as the proxy reads it, from its block.
+fn reread(headers: &HeaderMap) -> HeaderMap {
+    HeaderMap::from_block(headers.as_block().to_vec()).unwrap()
+}
+
+/// What the proxy does: it removes what is named, then replaces the first of a name, or adds.
+fn edited(before: &HeaderMap, edits: &HeaderEdits<'_>) -> HeaderMap {
+    let mut headers: Vec<(&[u8], &[u8])> = before.iter().collect();
+    for name in edits.removed() {
+        headers.retain(|(other, _)| *other != name);
+    }
+    for (name, value) in edits.set_headers() {
+        match headers.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, old)) => *old = value,
+            None => headers.push((name, value)),
+        }
+    }
+    HeaderMap::from_pairs(&headers)
 }
 
 impl Host for World {
@@ -67,14 +83,13 @@ impl Host for World {
         }))
     }
 
-    fn set_request_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError> {
-        self.fail_if_told("set_request_headers")?;
-        self.current("set_request_headers", |stream| {
-            assert!(may_touch_request(stream), "set_request_headers outside its phase");
-            assert!(stream.is_approved(), "the note comes first: the route is chosen by it");
+    fn edit_request_headers(&self, edits: &HeaderEdits<'_>) -> Result<(), HostError> {
+        self.fail_if_told("edit_request_headers")?;
+        self.current("edit_request_headers", |stream| {
+            assert!(may_touch_request(stream), "edit_request_headers outside its phase");
             assert!(!stream.is_request_rewritten, "the request was rewritten twice");
             stream.is_request_rewritten = true;
-            stream.request = owned(headers);
+            stream.request = edited(&stream.request, edits);
         });
         Ok(())
     }
@@ -126,13 +141,13 @@ impl Host for World {
         }))
     }
 
-    fn set_response_headers(&self, headers: &HeaderReferences<'_>) -> Result<(), HostError> {
+    fn set_response_headers(&self, headers: &HeaderMap) -> Result<(), HostError> {
         self.fail_if_told("set_response_headers")?;
         self.current("set_response_headers", |stream| {
             assert!(may_touch_response(stream), "set_response_headers outside its phase");
             assert!(!stream.is_response_rewritten, "the response was rewritten twice");
             stream.is_response_rewritten = true;
-            stream.response = owned(headers);
+            stream.response = reread(headers);
         });
         Ok(())
     }
@@ -190,7 +205,7 @@ impl Host for World {
     fn dispatch(&self, callout: &Callout<'_>) -> Result<CalloutId, HostError> {
         assert_ne!(self.callback.get(), Callback::None, "a callout out of nothing");
         self.fail_if_told("dispatch")?;
-        let headers = owned(&callout.headers);
+        let headers = HeaderMap::from_pairs(&callout.headers);
         for name in [":method", ":authority", ":path"] {
             assert_eq!(
                 values(&headers, name).len(),

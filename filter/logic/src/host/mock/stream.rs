@@ -84,8 +84,8 @@ impl MockStream {
 
     /// Whether the proxy's gate lets the request pass to an upstream.
     pub(super) fn is_approved(&self) -> bool {
-        let mut decisions = self.notes.iter().filter(|(note, _)| *note == Note::Decision);
-        decisions.next_back().is_some_and(|(_, value)| value.starts_with("approved "))
+        let is_marked = |name| !values(&self.request, name).is_empty();
+        self.is_request_rewritten && (is_marked("sid") || is_marked("x-ib-gateway"))
     }
 
     /// Lets go what is held.

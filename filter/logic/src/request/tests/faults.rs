@@ -9,14 +9,14 @@ use crate::{
 
 #[test]
 fn a_host_that_does_not_do_as_asked_lets_nothing_through() {
-    for call in ["request_headers", "set_note", "set_request_headers"] {
+    for call in ["request_headers", "edit_request_headers"] {
         let world = World::knowing("token", &active_answer(SID));
         world.failing.set(call);
         let stream = world.get("token");
         assert_eq!(world.status(stream), Some(503), "{call}");
         assert!(!world.is_upstream(stream), "{call}");
     }
-    let calls = ["request_headers", "set_note", "set_request_headers", "callout_headers"];
+    let calls = ["request_headers", "edit_request_headers", "callout_headers"];
     for call in calls.into_iter().chain(["callout_body"]) {
         let world = World::new();
         let stream = world.get("token");
