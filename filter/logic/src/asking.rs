@@ -165,7 +165,7 @@ impl Gateway {
 
     /// A session that is over is refused by its decision, and a refusal is kept no longer than refusals
     /// are: the session may have been renewed meanwhile.
-    fn seconds_to_keep(&self, answer: &ActiveToken) -> u64 {
+    pub(crate) fn seconds_to_keep(&self, answer: &ActiveToken) -> u64 {
         let limits = &self.policy.cache;
         let sessions = answer.upstreams.iter().map(|upstream| match upstream.expires_in {
             0 => limits.refused_seconds,

@@ -22,6 +22,13 @@ pub(crate) fn read(first: Option<&[u8]>, has_more: bool) -> Result<&str, BearerE
     std::str::from_utf8(token).map_err(|_| BearerError::Missing)
 }
 
+/// Whether `envoy/jwt.yaml` lets `jwt_authn` see the token of this value: it knows the scheme in three
+/// spellings.
+pub(crate) fn is_seen_by_jwt_authn(value: &[u8]) -> bool {
+    let spellings: [&[u8]; 3] = [b"Bearer ", b"bearer ", b"BEARER "];
+    spellings.iter().any(|spelling| value.starts_with(spelling))
+}
+
 /// What follows the scheme and its space, where the scheme is Bearer.
 fn credentials(value: &[u8]) -> Option<&[u8]> {
     let (scheme, credentials) = value.trim_ascii().split_at_checked(b"bearer".len())?;

@@ -99,8 +99,9 @@ impl Feed {
         let position = self.position;
         self.is_polling = false;
         self.has_failed = false;
-        // A service that does not let polls wait is not asked all the time.
-        let is_hasty = answer.events.is_empty()
+        // A service that does not let polls wait, or says the same again, is not asked all the time.
+        let is_new = |event: &RevocationEvent| position.is_none_or(|known| event.number > known);
+        let is_hasty = !answer.events.iter().any(is_new)
             && position.is_some()
             && now.milliseconds_since(self.poll_began_at) < RETRY_MILLISECONDS;
         self.next_poll_at = if is_hasty { now.plus_milliseconds(RETRY_MILLISECONDS) } else { now };

@@ -1,7 +1,7 @@
 //! One worker's state: the policy, what is known about tokens and sessions, who waits for what.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
     time::Duration,
@@ -37,12 +37,18 @@ pub struct Gateway {
     pub(crate) flights: RefCell<Flights>,
     pub(crate) feed: Option<RefCell<Feed>>,
     streams: RefCell<Streams>,
-    /// Streams that wait: for the token service, or for their request to be sent again.
+    /// Streams that wait for the token service.
     pub(crate) waiting: Places,
+    /// Streams whose rejected answer is held. They have places of their own: one dead session, however
+    /// many requests use it, takes none from tokens that are not known yet.
+    pub(crate) rejected: Places,
     /// Rejected requests that are being sent again.
     pub(crate) replaying: Places,
-    /// Those that will be when one of them is back. Each has a place among the waiting.
-    pub(crate) queue: RefCell<VecDeque<StreamId>>,
+    /// Those that will be when one of them is back, each since when. Each has a place among the
+    /// rejected.
+    pub(crate) queue: RefCell<VecDeque<(StreamId, Timestamp)>>,
+    /// A stream that ended while it was taken out of `streams`, in a call to the host.
+    ended_meanwhile: Cell<Option<StreamId>>,
     pub(crate) bodies: BodyStore,
     tally: Tally,
 }
@@ -67,8 +73,10 @@ impl Gateway {
             feed: policy.revocations.map(|settings| RefCell::new(Feed::new(settings, now))),
             streams: RefCell::default(),
             waiting: Places::new(policy.token_service.maximum_waiting),
+            rejected: Places::new(policy.token_service.maximum_waiting),
             replaying: Places::new(policy.replay.maximum_in_progress),
             queue: RefCell::default(),
+            ended_meanwhile: Cell::new(None),
             bodies: BodyStore::new(policy.replay.maximum_request_bytes),
             tally: Tally::default(),
             policy,
@@ -78,6 +86,7 @@ impl Gateway {
     /// Time has passed: the host calls this every [`TICK`], in no stream's name.
     pub fn on_tick<H: Host>(&self, host: &H) {
         self.poll_if_due(host);
+        self.give_up_queued(host);
         let (granted, _) = self.decisions.borrow().counts();
         let mut sessions = self.sessions.borrow_mut();
         if sessions.len() > granted.saturating_add(SLACK_OF_SESSIONS) {
@@ -107,6 +116,9 @@ impl Gateway {
     /// A stream has ended, whichever way. Nothing is done in its name any more.
     pub fn on_stream_end(&self, stream: StreamId) {
         let ended = self.streams.borrow_mut().remove(&stream);
+        if ended.is_none() {
+            self.ended_meanwhile.set(Some(stream));
+        }
         let callout = match &ended {
             Some(Stream::Waiting(waiting)) => Some(waiting.callout),
             Some(Stream::Approved(approved)) => match &approved.answer {
@@ -134,12 +146,22 @@ impl Gateway {
         self.tally.count(counter, by);
     }
 
+    /// Keeps the state of a stream, unless the stream has ended meanwhile.
     pub(crate) fn put_stream(&self, id: StreamId, stream: Stream) {
+        if self.ended_meanwhile.get() == Some(id) {
+            return;
+        }
         self.streams.borrow_mut().insert(id, stream);
     }
 
     pub(crate) fn take_stream(&self, id: StreamId) -> Option<Stream> {
+        self.ended_meanwhile.set(None);
         self.streams.borrow_mut().remove(&id)
+    }
+
+    /// A stream begins: what had its number before has ended.
+    pub(crate) fn stream_begins(&self) {
+        self.ended_meanwhile.set(None);
     }
 
     /// Whether another introspection or renewal may begin.
@@ -151,7 +173,7 @@ impl Gateway {
     fn measure(&self) {
         let (granted, refused) = self.decisions.borrow().counts();
         let is_current = self.feed.as_ref().is_some_and(|feed| feed.borrow().is_current());
-        let waiting = self.waiting.taken();
+        let waiting = self.waiting.taken().saturating_add(self.rejected.taken());
         self.tally.measure(Gauge::CachedGrants, granted);
         self.tally.measure(Gauge::CachedRefusals, refused);
         self.tally.measure(Gauge::Sessions, self.sessions.borrow().len());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     HeaderMap, bearer,
-    policy::{Location, Policy},
+    policy::{Location, Policy, TokenFormat},
     refusal::{METHODS, Refusal},
     target::Target,
 };
@@ -45,6 +45,12 @@ impl<'a> Request<'a> {
             return Err(Refusal::KindNotSupported);
         }
         let target = Target::parse(rest, &policy.allowed_ports)?;
+        // Where jwt_authn sees no token it lets the request pass, and the token was not checked.
+        if policy.token_format == TokenFormat::Jwt
+            && head.authorization.is_some_and(|value| !bearer::is_seen_by_jwt_authn(value))
+        {
+            return Err(Refusal::MissingToken);
+        }
         let token = bearer::read(head.authorization, head.has_more_authorization)?;
         if !policy.allows_host(&target.host) {
             return Err(Refusal::HostNotAllowed { host: target.host.into_owned() });

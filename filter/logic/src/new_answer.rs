@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     Counter, HeaderMap, Host, HostError, Reply,
+    head::Request,
     policy::{BodyMode, Policy},
     redact::{BodyPlan, Redacted, Redactor, plan},
     refusal::Refusal,
@@ -67,10 +68,14 @@ impl NewAnswer {
         let mut headers = vec![(b":status".as_slice(), status.as_bytes())];
         headers.extend(held.iter().filter(|(name, _)| is_of_the_proxy(name)));
         let own = self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        // An answer that never has a body says no length of it (RFC 9110 section 8.6), or that of another.
+        let is_bodiless = matches!(self.status, 204 | 304);
+        let keeps_length = keeps_length || self.status == 304;
         headers.extend(own.filter(|(name, _)| {
-            !is_of_the_proxy(name) && (keeps_length || *name != b"content-length")
+            (!is_of_the_proxy(name) || *name == b"vary")
+                && (keeps_length || *name != b"content-length")
         }));
-        if !keeps_length {
+        if !keeps_length && !is_bodiless {
             headers.push((b"content-length", length.as_bytes()));
         }
         host.set_response_headers(&HeaderMap::from_pairs(&headers))
@@ -104,7 +109,13 @@ fn clean(
     let content_encoding = headers.joined(b"content-encoding");
     match plan(status, content_type.as_deref(), content_encoding.as_deref()) {
         BodyPlan::Pass => Ok(body.to_vec()),
-        BodyPlan::Unreadable => Err(Refusal::Unavailable),
+        BodyPlan::Unreadable => {
+            let host = match Request::read(&approved.head, policy) {
+                Ok(Some(request)) => request.target.host.into_owned(),
+                _ => String::new(),
+            };
+            Err(Refusal::UnreadableAnswer { host })
+        }
         BodyPlan::PartOfJson => Err(Refusal::PartOfJson),
         BodyPlan::Redact => {
             let mut redactor = Redactor::new(approved.credentials.needles());

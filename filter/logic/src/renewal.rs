@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
-use ib_contract::{InactiveReason, Introspection, RenewalCause, RenewalRequest};
+use ib_contract::{ActiveToken, InactiveReason, Introspection, RenewalCause, RenewalRequest};
 
 use crate::{
     AnswerSize, CalloutId, Counter, Gateway, HeaderMap, Histogram, Host, StreamId, Timestamp,
+    cache::Decision,
     flight::{Flight, Purpose},
+    grant::Grant,
     head::Request,
     session::{Session, Standing},
     token_service,
@@ -69,6 +71,21 @@ impl Gateway {
         joined.or_else(|| self.begin_renewal(host, asked, vec![stream], headers, now))
     }
 
+    /// Asks for a newer session than the one that was rejected with `generation`, for requests to come.
+    /// `false`: it cannot be asked for now.
+    pub(crate) fn renew_after_rejection<H: Host>(
+        &self,
+        host: &H,
+        session: &Rc<Session>,
+        token: Rc<str>,
+        generation: u64,
+        headers: &HeaderMap,
+    ) -> bool {
+        let (session, cause) = (Rc::clone(session), RenewalCause::Rejected);
+        let asked = Asked { session, token, generation, cause };
+        self.begin_renewal(host, asked, Vec::new(), headers, host.now()).is_some()
+    }
+
     fn begin_renewal<H: Host>(
         &self,
         host: &H,
@@ -112,6 +129,10 @@ impl Gateway {
                     asked.session.postpone_renewal(now);
                 }
             }
+            // Of the session this says nothing, but the token has ended.
+            (Renewed::Over(InactiveReason::InvalidToken), RenewalCause::Rejected) => {
+                self.decisions.borrow_mut().forget(&asked.token);
+            }
             (Renewed::Over(_), RenewalCause::Rejected) => asked.session.end(),
             (Renewed::NoAnswer, RenewalCause::Rejected) => {}
         }
@@ -124,7 +145,7 @@ impl Gateway {
             return;
         }
         for waiter in flight.waiters {
-            self.after_renewal(host, waiter, renewed, now);
+            self.after_renewal(host, waiter, renewed, &asked.token, now);
         }
     }
 
@@ -136,12 +157,13 @@ impl Gateway {
         now: Timestamp,
     ) {
         let asked = Asked { cause: RenewalCause::Rejected, ..asked };
+        let token = Rc::clone(&asked.token);
         let nothing = HeaderMap::default();
         match self.begin_renewal(host, asked, waiters.clone(), &nothing, now) {
             Some(callout) => waiters.iter().for_each(|waiter| self.wait_on(*waiter, callout)),
             None => {
                 for waiter in waiters {
-                    self.after_renewal(host, waiter, Renewed::NoAnswer, now);
+                    self.after_renewal(host, waiter, Renewed::NoAnswer, &token, now);
                 }
             }
         }
@@ -167,12 +189,29 @@ impl Gateway {
         if asked.session.update(upstream, now).is_err() {
             return Renewed::NoAnswer;
         }
+        self.learn(&asked.token, &answer, now);
         if asked.session.credentials().generation() > asked.generation {
             Renewed::Newer
         } else if upstream.refresh_limit_exceeded {
             Renewed::Over(InactiveReason::RefreshLimitExceeded)
         } else {
             Renewed::Over(InactiveReason::SessionExpired)
+        }
+    }
+
+    /// Keeps what the service has just said of a token that was forgotten meanwhile, since the feed began
+    /// anew or others needed the room: who waits with it may then be sent again.
+    fn learn(&self, token: &Rc<str>, answer: &ActiveToken, now: Timestamp) {
+        let is_known = self.decisions.borrow_mut().get(token, now).is_some();
+        if is_known || answer.expires_in == 0 || !self.policy.accepts_audience(&answer.aud) {
+            return;
+        }
+        let grant = Grant::from_answer(token, answer, &mut self.sessions.borrow_mut(), now);
+        if let Ok(grant) = grant {
+            let seconds = self.seconds_to_keep(answer);
+            let decision = Decision::Granted(Rc::new(grant));
+            let evicted = self.decisions.borrow_mut().keep(token, decision, now, seconds);
+            self.count_many(Counter::CacheEvicted, evicted);
         }
     }
 

@@ -13,6 +13,7 @@ use ib_contract::{InactiveReason, RenewalCause};
 use crate::{
     AnswerSize, BodyFlow, Callout, CalloutId, Counter, Gateway, HeaderMap, HeadersFlow, Histogram,
     Host, HostError, StreamId, Timestamp,
+    cache::Decision,
     flight::{Flight, Purpose},
     head::Request,
     held_answer::{Rejected, set_callout},
@@ -20,11 +21,16 @@ use crate::{
     refusal::Refusal,
     renewal::{Asked, Renewed},
     rewrite::{APPROVED, for_upstream, is_left_to_the_route},
+    session::Standing,
     stream::{Answer, Approved, Stream},
 };
 
+/// How long a rejected request waits for its turn, in milliseconds. Then its client is asked to try
+/// again, which needs no turn, since the session has been renewed.
+const LONGEST_TURN_MILLISECONDS: u64 = 5_000;
 /// Methods that may be sent again though the upstream may have acted on them (RFC 9110 section 9.2.2).
 const IDEMPOTENT: [&[u8]; 5] = [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"];
+
 impl Gateway {
     /// The upstream answered 401: it holds the session for dead, and has done nothing.
     pub(crate) fn reject<H: Host>(
@@ -34,7 +40,7 @@ impl Gateway {
         approved: &mut Approved,
         is_last: bool,
     ) -> HeadersFlow {
-        let Some(place) = self.waiting.take() else {
+        let Some(place) = self.rejected.take() else {
             self.count(Counter::ReplayImpossible);
             return self.refuse(host, &Refusal::Unavailable);
         };
@@ -53,7 +59,7 @@ impl Gateway {
 
     /// The upstream answered 404 and said that the session is gone; `length` bytes of it are held.
     /// `None`: the answer goes to the client as it is, since nobody knows whether the request was
-    /// acted on; the service is asked about the session before the next request.
+    /// acted on; a newer session is asked for in the background, for the next ones.
     pub(crate) fn reject_after_404<H: Host>(
         &self,
         host: &H,
@@ -62,10 +68,11 @@ impl Gateway {
         length: usize,
     ) -> Option<BodyFlow> {
         let method = approved.head.first(b":method").unwrap_or_default();
-        let place = self.waiting.take().filter(|_| IDEMPOTENT.contains(&method));
+        let is_idempotent = IDEMPOTENT.contains(&method);
+        let place = if is_idempotent { self.rejected.take() } else { None };
         let Some(place) = place else {
             self.count(Counter::ReplayImpossible);
-            approved.session.end();
+            self.replace_behind(host, approved);
             return None;
         };
         let rejected = Rejected::new(place, true, true, length);
@@ -73,6 +80,30 @@ impl Gateway {
         self.begin(host, stream, approved);
         let goes_on = self.conclude(host, approved);
         Some(if goes_on { BodyFlow::Continue } else { BodyFlow::Buffer })
+    }
+
+    /// Asks for a newer session for the requests to come. Where it cannot be asked for, the present one
+    /// is not used again before the service was asked about it.
+    fn replace_behind<H: Host>(&self, host: &H, approved: &Approved) {
+        let (session, generation) = (&approved.session, approved.credentials.generation());
+        if session.credentials().generation() > generation
+            || self.flights.borrow().is_renewing(session)
+        {
+            return;
+        }
+        let is_asked = match Request::read(&approved.head, &self.policy) {
+            Ok(Some(request)) => self.renew_after_rejection(
+                host,
+                session,
+                request.token.into(),
+                generation,
+                &approved.head,
+            ),
+            _ => false,
+        };
+        if !is_asked {
+            session.end();
+        }
     }
 
     /// Asks for a newer session, or goes on with the one that is there.
@@ -118,6 +149,7 @@ impl Gateway {
         host: &H,
         stream: StreamId,
         renewed: Renewed,
+        asked_with: &str,
         now: Timestamp,
     ) {
         self.with_rejected(host, stream, |approved| match renewed {
@@ -130,8 +162,14 @@ impl Gateway {
                 // Newer than what was asked with, though not than what this stream went with.
                 Some(self.refused(&Refusal::Unavailable))
             }
+            // The token that asked has ended, which says nothing of the session, nor of other tokens.
             Renewed::Over(InactiveReason::InvalidToken) => {
-                Some(self.refused(&Refusal::SessionExpired))
+                let is_own = matches!(
+                    Request::read(&approved.head, &self.policy),
+                    Ok(Some(request)) if request.token == asked_with
+                );
+                let refusal = if is_own { Refusal::InvalidToken } else { Refusal::Unavailable };
+                Some(self.refused(&refusal))
             }
             Renewed::Over(reason) => Some(self.refused(&reason.into())),
             Renewed::NoAnswer => Some(self.refused(&Refusal::Unavailable)),
@@ -147,12 +185,16 @@ impl Gateway {
         approved: &mut Approved,
         now: Timestamp,
     ) {
+        if let Err(refusal) = self.may_go_again(approved, now) {
+            self.conclude_soon(approved, self.refused(&refusal));
+            return;
+        }
         let Some(place) = self.replaying.take() else {
             if self.policy.replay.maximum_in_progress == 0 {
                 self.count(Counter::ReplayImpossible);
                 self.conclude_soon(approved, self.refused(&Refusal::Unavailable));
             } else {
-                self.queue.borrow_mut().push_back(stream);
+                self.queue.borrow_mut().push_back((stream, now));
             }
             return;
         };
@@ -171,9 +213,30 @@ impl Gateway {
         }
     }
 
+    /// Whether the request may still go upstream: since it went the first time, its token may have been
+    /// revoked and its session ended.
+    fn may_go_again(&self, approved: &Approved, now: Timestamp) -> Result<(), Refusal> {
+        match approved.session.standing(now) {
+            Standing::Good | Standing::Due => {}
+            Standing::Over(reason) => return Err(reason.into()),
+            Standing::Ended => return Err(Refusal::SessionExpired),
+        }
+        let request = Request::read(&approved.head, &self.policy)?.ok_or(Refusal::Unavailable)?;
+        match self.look_up(request.token, now) {
+            Some(Decision::Granted(_)) => Ok(()),
+            Some(Decision::Refused(reason)) => Err(reason.into()),
+            // Revoked, or pushed out: the next try asks the service.
+            None => Err(Refusal::Unavailable),
+        }
+    }
+
     fn dispatch_again<H: Host>(&self, host: &H, approved: &Approved) -> Result<CalloutId, Refusal> {
         let body = approved.body.whole().ok_or(Refusal::Unavailable)?;
         let request = Request::read(&approved.head, &self.policy)?.ok_or(Refusal::Unavailable)?;
+        // The hosts of a session may change with its generation.
+        if !approved.credentials.covers(&request.target.host) {
+            return Err(request.host_refused());
+        }
         let authority = request.target.authority();
         let (target, bodies) = (&request.target, self.policy.bodies);
         let rewritten =
@@ -217,10 +280,28 @@ impl Gateway {
     fn send_queued<H: Host>(&self, host: &H, now: Timestamp) {
         while self.replaying.has_free() {
             // A stream that has gone meanwhile takes no place.
-            let Some(stream) = self.queue.borrow_mut().pop_front() else { return };
+            let Some((stream, _)) = self.queue.borrow_mut().pop_front() else { return };
             self.with_rejected(host, stream, |approved| {
                 self.send_again(host, stream, approved, now);
                 None
+            });
+        }
+    }
+
+    /// Ends the waiting of requests whose turn has not come in time. In no stream's name.
+    pub(crate) fn give_up_queued<H: Host>(&self, host: &H) {
+        if self.queue.borrow().is_empty() {
+            return;
+        }
+        let now = host.now();
+        loop {
+            let is_old = |(_, since): &mut (StreamId, Timestamp)| {
+                now.milliseconds_since(*since) >= LONGEST_TURN_MILLISECONDS
+            };
+            let Some((stream, _)) = self.queue.borrow_mut().pop_front_if(is_old) else { return };
+            self.with_rejected(host, stream, |_| {
+                self.count(Counter::ReplayImpossible);
+                Some(self.refused(&Refusal::Unavailable))
             });
         }
     }

@@ -26,6 +26,7 @@ impl Gateway {
         stream: StreamId,
         is_last: bool,
     ) -> HeadersFlow {
+        self.stream_begins();
         let Ok(headers) = host.request_headers() else {
             return self.refuse(host, &Refusal::Unavailable);
         };
@@ -103,7 +104,7 @@ impl Gateway {
     }
 
     /// What is known about a token and may still be used.
-    fn look_up(&self, token: &str, now: Timestamp) -> Option<Decision> {
+    pub(crate) fn look_up(&self, token: &str, now: Timestamp) -> Option<Decision> {
         let Known { decision, kept_at } = self.decisions.borrow_mut().get(token, now)?;
         if matches!(decision, Decision::Granted(_)) && !self.vouches_for(kept_at, now) {
             self.count(Counter::CacheStale);

@@ -123,6 +123,13 @@ impl Gateway {
         is_last: bool,
     ) -> Result<(), Refusal> {
         approved.answer = Answer::Passing;
+        // It will not be sent again, and others may need the room.
+        approved.body.lose();
+        // An answer may show the newer session that came while it was under way.
+        let newest = approved.session.credentials();
+        if newest.generation() == approved.credentials.generation().saturating_add(1) {
+            approved.credentials = newest;
+        }
         if !is_last && self.policy.bodies == BodyMode::Redact {
             match head.body_plan(headers) {
                 BodyPlan::Pass => {}

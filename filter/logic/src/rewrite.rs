@@ -85,12 +85,15 @@ fn may_leave(name: &[u8]) -> bool {
     match name {
         b"authorization"
         | b"cf-connecting-ip"
+        | b"client-ip"
         | b"connection"
         | b"cookie"
+        | b"fastly-client-ip"
         | b"forwarded"
         | b"host"
         | b"http2-settings"
         | b"keep-alive"
+        | b"proxy"
         | b"proxy-authenticate"
         | b"proxy-authorization"
         | b"proxy-connection"
@@ -102,11 +105,15 @@ fn may_leave(name: &[u8]) -> bool {
         | b"upgrade"
         | b"x-client-ip"
         | b"x-cluster-client-ip"
+        | b"x-host"
         | b"x-http-method"
         | b"x-http-method-override"
         | b"x-method-override"
         | b"x-ib-gateway"
+        | b"x-originating-ip"
         | b"x-real-ip"
+        | b"x-remote-addr"
+        | b"x-remote-ip"
         | b"x-rewrite-url" => false,
         _ => {
             !name.starts_with(b"x-envoy-")

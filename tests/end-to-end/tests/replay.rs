@@ -160,7 +160,7 @@ fn an_answer_beyond_what_a_replay_may_hold_is_told_to_come_again_and_the_next_tr
     let Some(client) = Client::log_in() else { return };
     client.kill_session();
     let id = client.grant.body["clientid"].as_str().unwrap();
-    let length = LARGEST_ANSWER * 3;
+    let length = LARGEST_ANSWER + 65_536;
     let rest = format!("/api/3.0.0/{id}/resource/bytes-{length}?action=download");
     let answer = client.send(&client.request("GET", &rest));
     assert_error_body(&answer, 503, "temporarily_unavailable");

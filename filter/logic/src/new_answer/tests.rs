@@ -57,6 +57,7 @@ fn what_the_proxy_put_on_the_held_answer_stays_and_the_rest_of_it_goes() {
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "sandbox"),
         ("content-type", "application/json"),
+        ("vary", "cookie"),
         ("content-length", "2"),
     ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -108,7 +109,7 @@ fn neither_headers_nor_body_show_a_session_id_of_either_generation() {
 #[test]
 fn a_new_answer_that_cannot_be_searched_is_not_shown() {
     for (status, extra, expected) in
-        [("200", ("content-encoding", "gzip"), 503), ("206", ("content-range", "bytes 0-1/9"), 416)]
+        [("200", ("content-encoding", "gzip"), 502), ("206", ("content-range", "bytes 0-1/9"), 416)]
     {
         let answer = answered(&[(":status", status), JSON, extra], SID.as_bytes());
         assert_eq!(answer.status, expected);
@@ -144,4 +145,17 @@ fn an_upstreams_error_is_handed_on_as_it_is() {
     // A 404 too, whatever it says: there has been a renewal already.
     let answer = answered(&[(":status", "404"), JSON], b"resource has expired");
     assert_eq!((answer.status, answer.body.as_slice()), (404, b"resource has expired".as_slice()));
+}
+
+#[test]
+fn an_answer_that_never_has_a_body_says_no_length_of_its_own() {
+    let lengths = |status: &str, headers: &[(&str, &str)]| {
+        let headers = [&[(":status", status)], headers].concat();
+        answered(&headers, b"").header("content-length").map(str::to_owned)
+    };
+    assert_eq!(lengths("204", &[]), None);
+    assert_eq!(lengths("304", &[]), None);
+    // The length that a 200 would have, by which caches freshen what they keep.
+    assert_eq!(lengths("304", &[("content-length", "1234")]), Some("1234".to_owned()));
+    assert_eq!(lengths("200", &[]), Some("0".to_owned()));
 }

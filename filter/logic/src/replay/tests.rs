@@ -4,6 +4,7 @@ mod bounds;
 mod held;
 mod joined;
 mod not_found;
+mod revoked;
 
 use serde_json::json;
 
@@ -192,7 +193,8 @@ fn where_nothing_newer_comes_the_client_logs_in_again() {
         (exceeded, "Session refresh limit exceeded"),
         (reason("session_expired"), "Session has expired"),
         (reason("refresh_limit_exceeded"), "Session refresh limit exceeded"),
-        (reason("invalid_token"), "Session has expired"),
+        // Its own token has ended: the client refreshes it.
+        (reason("invalid_token"), "Invalid or expired access token"),
     ] {
         let world = world();
         let stream = rejected(&world);
@@ -205,7 +207,7 @@ fn where_nothing_newer_comes_the_client_logs_in_again() {
         assert_eq!(got.header("content-length"), Some(got.body.len().to_string().as_str()));
         assert!(replays(&world).is_empty());
         assert_eq!(world.count_of(Counter::RenewalRejectedUnchanged), 1);
-        // The session is over: the next request asks the service, and goes nowhere before.
+        // Session or token are over: the next request asks the service, and goes nowhere before.
         assert!(world.is_waiting(world.get("token")));
     }
 }

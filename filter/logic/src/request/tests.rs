@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::{
     Counter, Note,
     host::mock::{
-        PATH, SID, World, active_answer, active_with, generation, get_request, replaced, request,
-        sid_of, token_named,
+        PATH, SID, World, active_answer, active_with, generation, get_request, map, replaced,
+        request, sid_of, token_named,
     },
-    policy::NoteMode,
+    policy::{NoteMode, TokenFormat},
 };
 
 #[test]
@@ -78,6 +78,23 @@ fn what_a_client_cannot_send_marks_an_approved_request() {
     let stream = world.get("token");
     assert_eq!(world.request_values(stream, "x-ib-gateway"), ["approved"]);
     assert_eq!(world.request_values(stream, "authorization"), ["bearer machine-token"]);
+}
+
+#[test]
+fn a_signed_token_that_jwt_authn_has_not_seen_is_not_asked_about() {
+    let world = World::with(|policy| policy.token_format = TokenFormat::Jwt);
+    let send = |scheme: &str| {
+        let value = format!("{scheme}a.b.c");
+        let path = (":path", PATH.as_bytes());
+        world.open(map(&[(":method", b"GET"), path, ("authorization", value.as_bytes())]), true)
+    };
+    for scheme in ["bEARER ", "BeareR ", " Bearer "] {
+        assert_eq!(world.status(send(scheme)), Some(401), "{scheme}");
+    }
+    assert!(world.sent().is_empty());
+    for scheme in ["Bearer ", "bearer ", "BEARER "] {
+        assert!(world.is_waiting(send(scheme)), "{scheme}");
+    }
 }
 
 #[test]

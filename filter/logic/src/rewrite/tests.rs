@@ -52,9 +52,11 @@ fn nothing_that_speaks_for_the_gateway_or_for_the_client_as_another_leaves() {
     let baseline = upstream(&[]);
     for name in [
         "authorization",
+        "client-ip",
         "cookie",
         "forwarded",
         "host",
+        "proxy",
         "proxy-authorization",
         "sid",
         "x-api-key",

@@ -123,9 +123,15 @@ impl World {
 
     /// A gateway with a revocation feed that has not answered yet: waits of 25 s, stale after 60 s.
     pub(crate) fn with_feed() -> Self {
+        Self::with_feed_and(|_| {})
+    }
+
+    /// The same, with some of its policy changed.
+    pub(crate) fn with_feed_and(change: impl FnOnce(&mut Policy)) -> Self {
         Self::with(|policy| {
             policy.revocations =
                 Some(RevocationFeed { maximum_stale_milliseconds: 60_000, wait_seconds: 25 });
+            change(policy);
         })
     }
 

@@ -163,3 +163,22 @@ fn past_the_waiting_places_a_rejected_request_is_a_503() {
     assert_eq!(world.status(first), Some(200));
     assert_eq!(world.gauge(Gauge::WaitingStreams), 0);
 }
+
+#[test]
+fn who_waits_too_long_for_a_turn_is_asked_to_come_again() {
+    let world = world_with(1);
+    let streams: Vec<StreamId> = (0..3).map(|_| rejected(&world)).collect();
+    world.answer(renewal(&world), &generation(2));
+    world.pass_milliseconds(4_999);
+    world.tick();
+    assert_eq!(world.status(streams[1]), None);
+    world.pass_milliseconds(1);
+    world.tick();
+    for stream in &streams[1..] {
+        let answer = world.client(*stream).unwrap();
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    }
+    replay_answer(&world, "200", b"{}");
+    assert_eq!(world.status(streams[0]), Some(200));
+    assert_eq!(world.gauge(Gauge::WaitingStreams), 0);
+}

@@ -5,7 +5,9 @@ use serde_json::json;
 use super::{reject, rejected, renewal, replay, replay_answer, replays, send};
 use crate::{
     CalloutId, StreamId,
-    host::mock::{World, active_with, generation, sid_of},
+    host::mock::{
+        PATH, SID, World, active_answer, active_with, generation, request, sid_of, token_named,
+    },
 };
 
 /// A stream whose session was rejected while a renewal near its end is under way.
@@ -97,4 +99,18 @@ fn a_stream_rejected_with_a_newer_session_than_was_asked_about_is_never_sent_aga
     assert_eq!(world.status(newer), Some(503));
     replay_answer(&world, "200", b"{}");
     assert_eq!(world.status(stream), Some(200));
+}
+
+#[test]
+fn a_token_that_has_ended_tells_nothing_of_the_session_to_another_token_that_waits_with_it() {
+    let world = World::knowing("token", &active_answer(SID));
+    world.learn("other", &active_answer(SID));
+    let leader = rejected(&world);
+    let other = world.open(request("GET", PATH, &token_named("other")), true);
+    reject(&world, other);
+    assert_eq!(world.sent_to("/sessions/renew").len(), 1);
+    world.answer(renewal(&world), &json!({"active": false, "reason": "invalid_token"}));
+    assert_eq!(world.refusal(leader), (401, "Invalid or expired access token".to_owned()));
+    assert_eq!(world.status(other), Some(503), "it may try again, and then asks itself");
+    assert!(world.is_upstream(world.open(request("GET", PATH, &token_named("other")), true)));
 }

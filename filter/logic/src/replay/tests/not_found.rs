@@ -3,7 +3,7 @@
 use super::{renewal, replay_answer, replays, send, world};
 use crate::{
     BodyFlow, Counter, HeadersFlow, StreamId, TrailersFlow,
-    host::mock::{SID, World, generation},
+    host::mock::{SID, World, generation, sid_of},
 };
 
 const GONE: &[u8] = br#"{"message":"The Resource has expired."}"#;
@@ -55,26 +55,45 @@ fn a_stream_that_went_with_an_older_session_is_sent_again_at_once() {
 }
 
 #[test]
-fn a_post_is_not_repeated_after_a_404_and_the_service_is_asked_before_the_next_request() {
+fn a_post_is_not_repeated_after_a_404_but_the_next_one_goes_with_a_new_session() {
     for method in ["POST", "PATCH"] {
         let world = world();
         let stream = send(&world, method, b"body");
-        assert_eq!(not_found(&world, stream, &[GONE]), BodyFlow::Continue);
-        let answer = world.client(stream).unwrap();
-        assert_eq!((answer.status, answer.body.as_slice()), (404, GONE));
-        assert!(replays(&world).is_empty() && world.under_way().is_empty());
-        assert_eq!(world.count_of(Counter::ReplayImpossible), 1);
-        assert!(world.is_waiting(world.get("token")));
-        assert_eq!(world.last_callout().path, "/introspect");
+        let another = send(&world, method, b"body");
+        for stream in [stream, another] {
+            assert_eq!(not_found(&world, stream, &[GONE]), BodyFlow::Continue);
+            let answer = world.client(stream).unwrap();
+            assert_eq!((answer.status, answer.body.as_slice()), (404, GONE));
+        }
+        assert!(replays(&world).is_empty());
+        assert_eq!(world.count_of(Counter::ReplayImpossible), 2);
+        let asked = world.sent_to("/sessions/renew");
+        assert_eq!(asked.len(), 1, "one renewal for both");
+        assert_eq!(asked[0].field("cause"), Some("rejected"));
+        world.answer(asked[0].id, &generation(2));
+        let next = send(&world, method, b"body");
+        assert_eq!(world.request_values(next, "sid"), [sid_of(2)]);
     }
 }
 
 #[test]
-fn past_the_waiting_places_the_404_is_the_clients() {
+fn where_a_new_session_cannot_be_asked_for_after_a_post_the_service_is_asked_before_the_next() {
+    let world = world();
+    let stream = send(&world, "POST", b"body");
+    world.failing.set("dispatch");
+    assert_eq!(not_found(&world, stream, &[GONE]), BodyFlow::Continue);
+    world.failing.set("");
+    assert!(world.is_waiting(world.get("token")));
+    assert_eq!(world.last_callout().path, "/introspect");
+}
+
+#[test]
+fn past_the_places_for_rejected_streams_the_404_is_the_clients() {
     let world = World::with(|policy| policy.token_service.maximum_waiting = 1);
     world.learn("token", &generation(1));
-    let stream = send(&world, "GET", b"");
-    assert!(world.is_waiting(world.get("unknown")));
+    let (held, stream) = (send(&world, "GET", b""), send(&world, "GET", b""));
+    assert_eq!(not_found(&world, held, &[GONE]), BodyFlow::Buffer);
+    assert!(world.is_waiting(world.get("unknown")), "who waits for a token has another place");
     assert_eq!(not_found(&world, stream, &[GONE]), BodyFlow::Continue);
     assert_eq!(world.client(stream).unwrap().body, GONE);
 }
