@@ -16,7 +16,8 @@ use std::{
 };
 
 use ::redb::{
-    Database, Durability, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition,
+    Builder, Database, DatabaseError, Durability, ReadableDatabase as _, ReadableTable as _, Table,
+    TableDefinition,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -103,7 +104,15 @@ impl RedbStore {
 
     fn open_with(path: &Path, cache_bytes: usize, pace: Pace) -> Result<Self, StoreError> {
         let file = open_private(path).map_err(engine)?;
-        let database = Arc::new(unharmed(|| open_database(file, cache_bytes))?);
+        Self::over(pace, |builder| builder.set_cache_size(cache_bytes).create_file(file))
+    }
+
+    /// A store over what `create` makes.
+    fn over(
+        pace: Pace,
+        create: impl FnOnce(&mut Builder) -> Result<Database, DatabaseError>,
+    ) -> Result<Self, StoreError> {
+        let database = Arc::new(unharmed(|| open_database(create))?);
         let (writer, queue) = mpsc::channel(pace.queue);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
@@ -233,10 +242,10 @@ fn open_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn open_database(file: File, cache_bytes: usize) -> Result<Database, StoreError> {
-    let mut builder = Database::builder();
-    builder.set_cache_size(cache_bytes);
-    let database = builder.create_file(file).map_err(engine)?;
+fn open_database(
+    create: impl FnOnce(&mut Builder) -> Result<Database, DatabaseError>,
+) -> Result<Database, StoreError> {
+    let database = create(&mut Database::builder()).map_err(engine)?;
     let transaction = database.begin_write().map_err(engine)?;
     transaction.open_table(RECORDS).map_err(engine)?;
     transaction.open_table(EXPIRIES).map_err(engine)?;
@@ -244,6 +253,10 @@ fn open_database(file: File, cache_bytes: usize) -> Result<Database, StoreError>
     Ok(database)
 }
 
+/// Works until there is no sender any more, or until the engine fails. After a failed write, of a full
+/// disk for instance, the engine refuses every further one until the file is opened anew: a writer
+/// that went on would leave a service that looks alive and can revoke nothing. So it ends, and with it
+/// the process ([`Store::ended`]).
 fn write_until_closed(database: &Database, mut queue: mpsc::Receiver<Work>, most: usize) {
     while let Some(first) = queue.blocking_recv() {
         let mut group = vec![first];
@@ -254,9 +267,7 @@ fn write_until_closed(database: &Database, mut queue: mpsc::Receiver<Work>, most
         }
         let (requests, replies): (Vec<_>, Vec<_>) =
             group.into_iter().map(|work| (work.request, work.reply)).unzip();
-        let done = unharmed(|| transact(database, requests));
-        let is_over = matches!(done, Err(StoreError::Damaged { .. }));
-        match done {
+        match unharmed(|| transact(database, requests)) {
             Ok(outcomes) => {
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     // A caller that has gone needs no answer.
@@ -264,13 +275,12 @@ fn write_until_closed(database: &Database, mut queue: mpsc::Receiver<Work>, most
                 }
             }
             Err(cause) => {
+                tracing::error!(%cause, "the store cannot be written and ends");
                 for reply in replies {
                     reply.send(Err(cause.clone())).ok();
                 }
+                return;
             }
-        }
-        if is_over {
-            return;
         }
     }
 }

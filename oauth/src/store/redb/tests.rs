@@ -1,9 +1,13 @@
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use super::RedbStore;
+use super::{RedbStore, SERVING};
 use crate::store::{
     Applied, Change, Condition, Key, Operation, Store as _, StoreError, Table, contract,
 };
+
+mod backend;
+
+use backend::Backend;
 
 const CACHE: usize = 8 * 1024 * 1024;
 
@@ -128,6 +132,44 @@ async fn a_store_whose_writer_has_died_is_not_ready_and_says_that_it_has_ended()
     let mut context = Context::from_waker(Waker::noop());
     assert!(ended.as_mut().poll(&mut context).is_pending());
     store.kill_writer().await;
-    tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
     assert_eq!(store.ready().await.unwrap_err(), StoreError::Closed);
+}
+
+#[tokio::test]
+async fn one_failed_write_ends_the_store_so_that_no_service_lives_on_that_can_revoke_nothing() {
+    let backend = Backend::default();
+    let store = RedbStore::over(SERVING, |builder| builder.create_with_backend(backend.clone()));
+    let store = store.unwrap();
+    assert_eq!(store.apply(vec![put("before")], 1).await.unwrap(), Applied::Yes);
+    backend.fail_writes(true);
+    let failed = store.apply(vec![put("lost")], 1).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Engine { .. }), "{failed}");
+    // The disk has room again, and the engine stays as it is.
+    backend.fail_writes(false);
+    tokio::time::timeout(Duration::from_secs(30), store.ended()).await.unwrap();
+    assert_eq!(store.ready().await.unwrap_err(), StoreError::Closed);
+    drop(store);
+    // Whoever starts the process again finds a store that works, with all that was answered.
+    let store = RedbStore::over(SERVING, |builder| builder.create_with_backend(backend)).unwrap();
+    let found = async |id: &str| store.get(&Key::new(Table::Code, id), 1).await.unwrap();
+    assert!(found("before").await.is_some());
+    assert!(found("lost").await.is_none());
+    assert_eq!(store.apply(vec![put("after")], 1).await.unwrap(), Applied::Yes);
+}
+
+#[tokio::test]
+async fn a_failed_read_ends_the_store_at_the_next_write() {
+    let backend = Backend::default();
+    // Without a cache every page is read from the file.
+    let store = RedbStore::over(SERVING, |builder| {
+        builder.set_cache_size(0).create_with_backend(backend.clone())
+    });
+    let store = store.unwrap();
+    assert_eq!(store.apply(vec![put("a")], 1).await.unwrap(), Applied::Yes);
+    backend.fail_reads(true);
+    assert!(store.get(&Key::new(Table::Code, "a"), 1).await.is_err());
+    backend.fail_reads(false);
+    assert!(store.apply(vec![put("b")], 1).await.is_err());
+    tokio::time::timeout(Duration::from_secs(30), store.ended()).await.unwrap();
 }
