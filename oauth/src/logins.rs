@@ -184,7 +184,7 @@ impl Logins {
             return Ok(pending());
         };
         let next = match self.upstream.progress(&record.platform_host, login).await {
-            Ok(LoginProgress::Pending) => return Ok(pending()),
+            Ok(LoginProgress::Pending | LoginProgress::Unclear { .. }) => return Ok(pending()),
             Ok(LoginProgress::Expired) => Err(Failure::Expired),
             Ok(LoginProgress::Complete(session)) => Ok(*session),
             Err(cause @ (UpstreamError::Unusable(_) | UpstreamError::TooLong)) => {

@@ -57,6 +57,7 @@ pub(crate) enum Reading {
     /// A newer session, in the next generation.
     Newer(Box<Session>),
     NothingNewer,
+    /// IntelligenceBank gave no answer, or none of its own.
     Unreachable,
 }
 
@@ -124,7 +125,8 @@ impl Session {
         self.with(Renewal { leased_until: until, ..self.renewal.clone() })
     }
 
-    /// Judges IntelligenceBank's answer, at `now` (Unix seconds).
+    /// Judges IntelligenceBank's answer, at `now` (Unix seconds). Only one that is its own may end a
+    /// session: where something in between has answered, it was out of reach.
     pub(crate) fn read_again(
         &self,
         answer: Result<LoginProgress, UpstreamError>,
@@ -135,13 +137,20 @@ impl Session {
         let found = match answer {
             Ok(LoginProgress::Complete(found)) => *found,
             Ok(LoginProgress::Pending | LoginProgress::Expired) => return Reading::NothingNewer,
-            Err(cause @ (UpstreamError::Unreachable(_) | UpstreamError::NotAPlatform { .. })) => {
-                tracing::warn!(%cause, "a session cannot be read again now");
+            Ok(LoginProgress::Unclear { status }) => {
+                tracing::warn!(
+                    status,
+                    "a session cannot be read again now: not a platform's answer"
+                );
                 return Reading::Unreachable;
             }
-            Err(cause @ (UpstreamError::TooLong | UpstreamError::Unusable(_))) => {
+            Err(cause @ UpstreamError::Unusable(_)) => {
                 tracing::warn!(%cause, "a session is not renewed");
                 return Reading::NothingNewer;
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "a session cannot be read again now");
+                return Reading::Unreachable;
             }
         };
         // Times as IntelligenceBank gave them: ours are cut where its clock is ahead of this one.

@@ -154,9 +154,13 @@ async fn a_login_that_nobody_finishes_ends_at_its_deadline() {
 async fn a_login_that_expired_at_intelligencebank_is_over_and_an_outage_is_not() {
     let kit = Kit::new();
     let token = kit.begin().await;
-    kit.upstream.answers(Err(UpstreamError::Unreachable("test")));
-    kit.poll(&token).await.expect(404, "authorization_pending");
-    kit.clock.advance(Duration::from_secs(1));
+    for outage in
+        [Err(UpstreamError::Unreachable("test")), Ok(LoginProgress::Unclear { status: 403 })]
+    {
+        kit.upstream.answers(outage);
+        kit.poll(&token).await.expect(404, "authorization_pending");
+        kit.clock.advance(Duration::from_secs(1));
+    }
     kit.upstream.answers(Ok(LoginProgress::Expired));
     kit.poll(&token).await.expect(400, "expired_token");
     kit.upstream.log_in();

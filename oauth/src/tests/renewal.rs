@@ -88,7 +88,6 @@ async fn what_is_not_newer_renews_nothing() {
         Ok(LoginProgress::Pending),
         Ok(LoginProgress::Expired),
         Err(UpstreamError::Unusable("session id")),
-        Err(UpstreamError::TooLong),
     ] {
         let kit = Kit::new();
         let (_, token, session) = kit.session().await;

@@ -7,7 +7,7 @@ use ib_contract::{Revoked, Secret};
 use serde_json::{Value, json};
 
 use super::{Answer, Kit, NOW, parameter, scripted, text};
-use crate::upstreams::{UpstreamError, UpstreamSession};
+use crate::upstreams::{LoginProgress, UpstreamError, UpstreamSession};
 
 /// A session of an hour that has just begun: its window opens after 3,300 seconds.
 struct Short {
@@ -235,6 +235,31 @@ async fn a_rejection_while_the_platform_is_out_of_reach_ends_nothing() {
     assert_eq!(told["upstreams"][0]["generation"], 2);
     let label = r#"oauth_renewals_total{cause="rejected",result="unreachable"}"#;
     assert_eq!(short.kit.metric(label), "2");
+}
+
+#[tokio::test]
+async fn a_page_for_maintenance_or_of_a_firewall_ends_no_session_and_is_no_attempt() {
+    for answer in [
+        Ok(LoginProgress::Unclear { status: 200 }),
+        Ok(LoginProgress::Unclear { status: 403 }),
+        Err(UpstreamError::TooLong),
+    ] {
+        let short = Short::new("sessions: { maximum_refresh_attempts: 1 }").await;
+        let head = short.kit.head().await;
+        short.kit.upstream.answers(answer);
+        short.ask("rejected").await.expect(503, "temporarily_unavailable");
+        assert_eq!(short.kit.introspect(&short.token).await["active"], true);
+        assert_eq!(short.kit.head().await, head);
+        short.pass(3_300);
+        let told = short.near().await;
+        assert_eq!(
+            (&told["refresh_in"], &told["refresh_limit_exceeded"]),
+            (&json!(2), &json!(false))
+        );
+        short.kit.upstream.log_in_with(newer());
+        short.pass(2);
+        assert_eq!(short.ask("rejected").await.json()["upstreams"][0]["generation"], 2);
+    }
 }
 
 #[tokio::test]

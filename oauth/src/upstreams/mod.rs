@@ -34,8 +34,14 @@ pub(crate) struct BegunLogin {
 /// How far a login is.
 #[derive(Debug, Clone)]
 pub(crate) enum LoginProgress {
-    /// Nobody has logged in yet.
+    /// Nobody has logged in yet; or, of a login that was complete, there is nothing to be had by it.
     Pending,
+    /// The answer is none that the upstream itself would give: a page of something in between, or of
+    /// a platform that is being maintained. It says nothing about the login.
+    Unclear {
+        /// The HTTP status.
+        status: u16,
+    },
     /// The login has ended without a session.
     Expired,
     /// Somebody has logged in.

@@ -117,7 +117,7 @@ async fn defect_2_a_redirect_is_not_followed() {
     let (address, ca) = platform(router).await;
     let client = IntelligenceBank::new(&settings(address, Some(ca))).unwrap();
     let progress = client.progress(HOST, &Secret::new("a")).await.unwrap();
-    assert!(matches!(progress, LoginProgress::Pending));
+    assert!(matches!(progress, LoginProgress::Unclear { status: 307 }));
 }
 
 #[tokio::test]

@@ -28,8 +28,9 @@ pub(super) fn login_token(status: u16, body: &[u8]) -> Result<Secret, UpstreamEr
 
 /// Reads the answer to `GET /v1/auth/app/info`.
 ///
-/// While nobody has logged in that is a 404, or 200 with something that is not JSON or has no
-/// session. An expired login is also a 404, which says so in its body.
+/// While nobody has logged in that is a 404, or 200 with JSON that has no session. An expired login is
+/// also a 404, which says so in its body. Clients have seen answers without JSON before a login, too;
+/// those, redirects and other refusals may as well be of a firewall or of a page for maintenance.
 pub(super) fn progress(status: u16, body: &[u8]) -> Result<LoginProgress, UpstreamError> {
     match status {
         200 => {}
@@ -37,10 +38,10 @@ pub(super) fn progress(status: u16, body: &[u8]) -> Result<LoginProgress, Upstre
         404 => return Ok(LoginProgress::Pending),
         408 | 429 => return Err(UpstreamError::Unreachable("it asked to try again later")),
         500.. => return Err(UpstreamError::Unreachable("it answered with a server error")),
-        _ => return Ok(LoginProgress::Pending),
+        _ => return Ok(LoginProgress::Unclear { status }),
     }
     let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        return Ok(LoginProgress::Pending);
+        return Ok(LoginProgress::Unclear { status });
     };
     let Some(session) = value.pointer("/content/session").filter(|session| session.is_object())
     else {

@@ -127,23 +127,39 @@ fn a_finished_login_without_a_usable_session_or_user_is_an_error_and_not_pending
 }
 
 #[test]
-fn a_login_that_nobody_has_finished_is_pending_however_it_is_said() {
+fn a_login_that_nobody_has_finished_is_pending_by_the_platforms_own_words() {
     let pending = [
         (404, r#"{"message":"not found"}"#),
         (404, ""),
-        (200, "<html>log in</html>"),
-        (200, ""),
         (200, "{}"),
         (200, r#"{"content":null}"#),
         (200, r#"{"content":{"session":null}}"#),
         (200, r#"{"content":{"session":false}}"#),
         (200, r#"[]"#),
-        (401, ""),
-        (302, ""),
     ];
     for (status, body) in pending {
         let read = progress(status, body.as_bytes()).unwrap();
         assert!(matches!(read, LoginProgress::Pending), "{status} {body}");
+    }
+}
+
+#[test]
+fn a_page_of_somebody_in_between_says_nothing_about_a_login() {
+    for (status, body) in [
+        (200, "<html>We will be back soon</html>"),
+        (200, ""),
+        (302, ""),
+        (307, r#"{"content":{"session":null}}"#),
+        (400, "{}"),
+        (401, r#"{"message":"log in"}"#),
+        (403, "<html>resource has expired</html>"),
+        (204, ""),
+    ] {
+        let read = progress(status, body.as_bytes()).unwrap();
+        assert!(
+            matches!(read, LoginProgress::Unclear { status: told } if told == status),
+            "{body}"
+        );
     }
 }
 
