@@ -197,7 +197,7 @@ impl Inner {
         let answer = self.upstream.progress(&session.platform_host, login).await;
         let now = self.clock.unix_seconds();
         let (hosts, settings) = (&self.settings.intelligencebank.api_hosts, self.settings.sessions);
-        let reading = session.read_again(answer, hosts, settings, now);
+        let reading = session.read_again(cause, answer, hosts, settings, now);
         self.records.metrics().renewal(
             cause,
             match &reading {

@@ -26,13 +26,39 @@ pub(super) struct Renewal {
     not_before: u64,
     /// Somebody is asking until then at the latest. 0: nobody is.
     leased_until: u64,
+    /// When IntelligenceBank, asked after a rejection, gave the rejected session id again.
+    given_again_at: Option<u64>,
     /// IntelligenceBank has rejected the session and has nothing newer. This is final.
     rejected: bool,
 }
 
 impl Renewal {
+    /// The renewal of a generation that begins at `now`, which a reading after `cause` has given.
+    fn of_newer(
+        cause: RenewalCause,
+        has_same_sid: bool,
+        settings: SessionSettings,
+        now: u64,
+    ) -> Self {
+        let was_given_again = cause == RenewalCause::Rejected && has_same_sid;
+        Self {
+            not_before: now.saturating_add(settings.renewal_spacing_seconds),
+            given_again_at: was_given_again.then_some(now),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn was_rejected(&self) -> bool {
         self.rejected
+    }
+
+    /// Whether a rejection at `now` is one of a session id that IntelligenceBank has only just said to
+    /// be good after an earlier rejection: asking once more would give the same.
+    fn is_rejected_again(&self, settings: SessionSettings, now: u64) -> bool {
+        // A time in the future was written by a clock that has been set back.
+        self.given_again_at.is_some_and(|at| {
+            at <= now && now < at.saturating_add(settings.renewal_spacing_seconds)
+        })
     }
 }
 
@@ -47,7 +73,8 @@ pub(crate) enum Question {
     Leased,
     /// It was out of reach just now, and is not asked again yet.
     Paused,
-    /// The session is over: it was rejected, and nothing may be asked any more.
+    /// The session is over: it was rejected, and nothing may be asked any more, or the answer would be
+    /// the same as just before.
     Over,
 }
 
@@ -99,7 +126,11 @@ impl Session {
         match cause {
             RenewalCause::NearExpiry if now < self.due_at(settings) => return Question::Known,
             RenewalCause::NearExpiry => {}
-            RenewalCause::Rejected if !self.can_be_read(settings) => return Question::Over,
+            RenewalCause::Rejected
+                if !self.can_be_read(settings) || self.renewal.is_rejected_again(settings, now) =>
+            {
+                return Question::Over;
+            }
             // A failed attempt is no reason to wait: what was true then need not be true after a
             // rejection.
             RenewalCause::Rejected if self.renewal.outages > 0 && now < self.renewal.not_before => {
@@ -125,10 +156,11 @@ impl Session {
         self.with(Renewal { leased_until: until, ..self.renewal.clone() })
     }
 
-    /// Judges IntelligenceBank's answer, at `now` (Unix seconds). Only one that is its own may end a
+    /// Judges IntelligenceBank's answer to a question for `cause`, at `now` (Unix seconds). Only one that is its own may end a
     /// session: where something in between has answered, it was out of reach.
     pub(crate) fn read_again(
         &self,
+        cause: RenewalCause,
         answer: Result<LoginProgress, UpstreamError>,
         api_hosts: &HostList,
         settings: SessionSettings,
@@ -144,12 +176,12 @@ impl Session {
                 );
                 return Reading::Unreachable;
             }
-            Err(cause @ UpstreamError::Unusable(_)) => {
-                tracing::warn!(%cause, "a session is not renewed");
+            Err(error @ UpstreamError::Unusable(_)) => {
+                tracing::warn!(cause = %error, "a session is not renewed");
                 return Reading::NothingNewer;
             }
-            Err(cause) => {
-                tracing::warn!(%cause, "a session cannot be read again now");
+            Err(error) => {
+                tracing::warn!(cause = %error, "a session cannot be read again now");
                 return Reading::Unreachable;
             }
         };
@@ -167,15 +199,14 @@ impl Session {
         match begun {
             Ok(newer) => {
                 let generation = self.generation.saturating_add(1);
-                let previous_sid = if newer.sid == self.sid {
-                    self.previous_sid.clone()
-                } else {
-                    Some(self.sid.clone())
-                };
-                Reading::Newer(Box::new(Self { generation, previous_sid, ..newer }))
+                let has_same_sid = newer.sid == self.sid;
+                let previous_sid =
+                    if has_same_sid { self.previous_sid.clone() } else { Some(self.sid.clone()) };
+                let renewal = Renewal::of_newer(cause, has_same_sid, settings, now);
+                Reading::Newer(Box::new(Self { generation, previous_sid, renewal, ..newer }))
             }
-            Err(cause) => {
-                tracing::warn!(%cause, "a session is not renewed");
+            Err(error) => {
+                tracing::warn!(cause = %error, "a session is not renewed");
                 Reading::NothingNewer
             }
         }

@@ -32,6 +32,7 @@ mod refresh;
 mod renewal;
 mod renewal_concurrency;
 mod renewal_limits;
+mod renewal_spacing;
 mod revoke;
 mod scripted;
 mod secrets;
