@@ -12,6 +12,20 @@ use super::{
 
 /// What every variable begins with.
 const PREFIX: &str = "IB_OAUTH__";
+/// The sections in which nobody writes a secret or the name of its file.
+const WITHOUT_SECRETS: [&str; 11] = [
+    "issuer",
+    "listen",
+    "log",
+    "resource",
+    "additional_resources",
+    "store",
+    "intelligencebank",
+    "tokens",
+    "sessions",
+    "server",
+    "development",
+];
 /// Highest number of a list's element that a variable may name: the list is made that long.
 const HIGHEST_INDEX: usize = 999;
 /// Most parts of a variable's name. No field lies deeper.
@@ -64,9 +78,10 @@ pub(super) fn parse(
             .set_override(path, value)
             .map_err(|cause| Problem { field: name, reason: cause.to_string() })?;
     }
-    let config = builder
-        .build()
-        .map_err(|cause| Problem { field: "settings".to_owned(), reason: cause.to_string() })?;
+    let config = builder.build().map_err(|cause| {
+        let field = "settings".to_owned();
+        Problem { reason: without_secrets(&field, cause.to_string()), field }
+    })?;
     serde_path_to_error::deserialize(Strict(config.cache)).map_err(|error| {
         let field = error.path().to_string();
         let reason = error.into_inner().to_string();
@@ -75,10 +90,11 @@ pub(super) fn parse(
 }
 
 /// Where a secret may have been written by mistake in place of its file, what was found there is not
-/// repeated.
+/// repeated. That is everywhere but in sections that name no secret.
 fn without_secrets(field: &str, reason: String) -> String {
-    let delicate = ["sealing", "gateway", "clients"].iter().any(|name| field.starts_with(name));
-    if delicate && (reason.contains("invalid type") || reason.contains("invalid value")) {
+    let section = field.split(['.', '[']).next().unwrap_or_default();
+    let quotes = reason.contains("invalid type") || reason.contains("invalid value");
+    if quotes && !WITHOUT_SECRETS.contains(&section) {
         return "has the wrong form".to_owned();
     }
     reason

@@ -149,6 +149,33 @@ fn a_secret_in_the_wrong_place_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_key_that_was_pasted_in_place_of_its_file_is_not_printed_to_the_operators_log() {
+    let folder = tempfile::tempdir().unwrap();
+    for section in ["sealing", "token_tags", "gateway", "clients"] {
+        let list = if section == "gateway" { "credentials" } else { "keys" };
+        let list = format!("{{\"{list}\": [\"secret-value\"]}}");
+        for value in ["secret-value", "[\"secret-value\"]", &list] {
+            let name = format!("IB_OAUTH__{}", section.to_uppercase());
+            let error = Settings::parse(&example(&folder), &[(&name, value)]).unwrap_err();
+            assert!(error.0[0].field.starts_with(section), "{error}");
+            assert!(!error.to_string().contains("secret-value"), "{error}");
+        }
+    }
+    let error = Settings::parse("secret-value", &[]).unwrap_err();
+    assert!(!error.to_string().contains("secret-value"), "{error}");
+}
+
+#[test]
+fn a_wrong_value_where_no_secret_can_be_is_quoted_for_the_operator() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["TOKENS", "SERVER", "SESSIONS", "INTELLIGENCEBANK", "LISTEN", "STORE"] {
+        let variable = format!("IB_OAUTH__{name}");
+        let error = Settings::parse(&example(&folder), &[(&variable, "what-was-written")]);
+        assert!(error.unwrap_err().to_string().contains("what-was-written"), "{name}");
+    }
+}
+
+#[test]
 fn a_value_of_another_type_is_refused_and_not_converted() {
     let replace = |from: &'static str, to: &'static str| {
         move |_: &TempDir, text: String| {
