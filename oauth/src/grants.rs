@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     error::Error,
     feed::Feed,
-    metrics::{Metrics, Replayed},
+    metrics::Metrics,
     pkce,
     records::{Records, Versioned},
     sessions::Session,
@@ -21,13 +21,14 @@ use crate::{
 
 mod look_up;
 mod record;
+mod reuse;
 mod revocation;
 mod seed;
 mod successor;
 
 pub(crate) use look_up::{GoodToken, Looked};
 pub(crate) use record::{AccessRecord, CodeRecord};
-use record::{ActiveCode, Grant, RefreshRecord, RefreshState};
+use record::{ActiveCode, Grant, RefreshRecord, RefreshState, SpentCode};
 pub(crate) use seed::{MOST_IN_ONE_STEP, Seed};
 use successor::Successor;
 
@@ -94,7 +95,7 @@ impl Grants {
     }
 
     /// Trades a code for the first tokens of a new grant (RFC 6749 section 4.1.3). A code works once:
-    /// a second use revokes what the first one issued (section 4.1.2).
+    /// a second use by its client revokes what the first one issued (section 4.1.2).
     pub(crate) async fn exchange(
         &self,
         client: &Client,
@@ -108,13 +109,8 @@ impl Grants {
             let Versioned { record, version } = found.ok_or(UNKNOWN_CODE)?;
             let active = match record {
                 CodeRecord::Active(active) => active,
-                CodeRecord::Spent { grant } => {
-                    self.revoke(&grant).await?;
-                    self.metrics.replay(Replayed::Code);
-                    tracing::warn!(
-                        client = client.id,
-                        "a code was used again; its grant is revoked"
-                    );
+                CodeRecord::Spent(spent) => {
+                    self.code_again(client, exchange, &spent).await?;
                     return Err(UNKNOWN_CODE);
                 }
             };
@@ -152,7 +148,11 @@ impl Grants {
             refresh_until,
         };
         let access = AccessRecord::new(&id, &grant, grant.scope.clone(), now, lifetimes);
-        let spent = CodeRecord::Spent { grant: id.clone() };
+        let spent = CodeRecord::Spent(SpentCode {
+            grant: id.clone(),
+            client_id: grant.client_id.clone(),
+            code_challenge: active.request.code_challenge,
+        });
         // Long enough for a replay to be noticed while anything of this grant lives.
         let spent_until = refresh_until.max(access.expires_at);
         let session = active.session;
@@ -207,12 +207,7 @@ impl Grants {
                 RefreshState::Spent { at, successor } => {
                     let successor = self.within_grace(&token, *at, successor, now).await?;
                     let Some(successor) = successor else {
-                        self.revoke(&record.grant).await?;
-                        self.metrics.replay(Replayed::RefreshToken);
-                        tracing::warn!(
-                            client = client.id,
-                            "a refresh token was used again; its grant is revoked"
-                        );
+                        self.refresh_token_again(client, &record.grant).await?;
                         return Err(UNKNOWN_REFRESH);
                     };
                     let session = session?;

@@ -12,11 +12,21 @@ use crate::{
 pub(crate) enum CodeRecord {
     /// It can be exchanged.
     Active(Box<ActiveCode>),
-    /// It has been. What it issued ends when it is presented again.
-    Spent {
-        /// The grant that it issued.
-        grant: String,
-    },
+    /// It has been. What it issued ends when its client presents it again.
+    Spent(SpentCode),
+}
+
+/// What is remembered of a code after its use.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SpentCode {
+    /// The grant that it issued.
+    pub(super) grant: String,
+    /// Whose code it was. Empty in records of before this was remembered.
+    #[serde(default)]
+    pub(super) client_id: String,
+    /// What the verifier of whoever presents it again must fit.
+    #[serde(default)]
+    pub(super) code_challenge: Option<String>,
 }
 
 /// What a code stands for.

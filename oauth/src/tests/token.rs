@@ -26,6 +26,32 @@ async fn row_1_rfc_6749_4_1_2_a_second_use_of_a_code_fails_and_revokes_what_the_
 }
 
 #[tokio::test]
+async fn row_1_who_found_a_spent_code_in_a_log_cannot_log_its_client_out() {
+    let kit = Kit::new();
+    let code = kit.code().await;
+    let tokens = kit.exchange(&code).await.json();
+    let head = kit.head().await;
+    let good = exchange_form(&code);
+    let without_verifier: Vec<_> =
+        good.iter().copied().filter(|(name, _)| *name != "code_verifier").collect();
+    for form in [
+        changed(good.clone(), "client_id", "other-public-client"),
+        changed(without_verifier.clone(), "client_id", "other-public-client"),
+        without_verifier,
+        changed(good.clone(), "code_verifier", &"x".repeat(43)),
+    ] {
+        kit.post("/token", &form).await.expect(400, "invalid_grant");
+    }
+    assert_eq!(kit.head().await, head, "nothing has ended");
+    assert_eq!(kit.introspect(&text(&tokens, "access_token")).await["active"], true);
+    assert_eq!(kit.metric(r#"oauth_replays_total{what="code"}"#), "0");
+    // Its client, with all that it takes, is another matter: somebody has a copy of everything.
+    kit.exchange(&code).await.expect(400, "invalid_grant");
+    assert_eq!(kit.introspect(&text(&tokens, "access_token")).await["active"], false);
+    assert_eq!(kit.metric(r#"oauth_replays_total{what="code"}"#), "1");
+}
+
+#[tokio::test]
 async fn row_1_a_replay_long_after_the_code_expired_still_revokes() {
     let kit = Kit::new();
     let code = kit.code().await;
