@@ -1,10 +1,10 @@
 //! What operators do with a store while no service runs on it.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -33,7 +33,8 @@ const PROGRESS: usize = 10_000;
 pub struct SeedOptions {
     /// How many grants.
     pub grants: usize,
-    /// Where the access tokens go, one a line. The file is made anew, for its owner alone.
+    /// Where the access tokens go, one a line. The file is made anew, for its owner alone. What is no
+    /// file (a symbolic link, a device) is refused.
     pub output: PathBuf,
     /// The registered client that the grants are for.
     pub client: String,
@@ -138,9 +139,7 @@ async fn run(
     records.prove_keys(clock.unix_seconds()).await?;
     let feed = Arc::new(Feed::new(Arc::clone(&records), clock.clone(), Arc::clone(&settings)));
     let grants = Arc::new(Grants::new(records, feed, clock, settings, metrics));
-    let mut file = OpenOptions::new();
-    let file = file.write(true).create(true).truncate(true).mode(0o600).open(&options.output)?;
-    let mut output = BufWriter::new(file);
+    let mut output = BufWriter::new(make_anew(&options.output)?);
     let seed = Arc::new(seed);
     let mut steps = JoinSet::new();
     let (mut begun, mut done) = (0, 0);
@@ -164,6 +163,51 @@ async fn run(
     Ok(())
 }
 
+/// Takes the place of a file of this name. Whoever owns that file or has it open reads nothing of the
+/// new one.
+fn make_anew(path: &Path) -> io::Result<File> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+        fs::remove_file(path)?;
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 fn write(output: &mut impl Write, tokens: &[AccessToken]) -> io::Result<()> {
     tokens.iter().try_for_each(|token| writeln!(output, "{}", token.expose()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        io::{Read as _, Write as _},
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
+
+    use super::make_anew;
+
+    #[test]
+    fn tokens_are_for_the_owner_alone_also_where_a_file_stood_that_others_could_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokens");
+        fs::write(&path, "before").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut opened = fs::File::open(&path).unwrap();
+        make_anew(&path).unwrap().write_all(b"token").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "token");
+        let mut heard = String::new();
+        opened.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "before", "who had it open reads on in the old file");
+    }
+
+    #[test]
+    fn tokens_go_nowhere_by_a_link_that_somebody_else_has_put_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("tokens"), folder.path().join("elsewhere"));
+        fs::write(&elsewhere, "mine").unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        assert!(make_anew(&path).is_err());
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "mine");
+    }
 }
