@@ -72,6 +72,8 @@ pub(crate) enum RenewalResult {
     Unreachable,
     /// It was not asked: the answer was known.
     Known,
+    /// It was not asked, and the session is over: it was rejected and may not be asked about any more.
+    Over,
 }
 
 /// What was presented a second time.
@@ -175,6 +177,7 @@ impl Metrics {
             RenewalResult::NothingNewer => "nothing_newer",
             RenewalResult::Unreachable => "unreachable",
             RenewalResult::Known => "known",
+            RenewalResult::Over => "over",
         };
         self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 1);
     }
@@ -234,7 +237,7 @@ impl Metrics {
         for what in ["session", "access_token"] {
             self.count(REVOCATIONS, &[("what", what)], 0);
         }
-        for result in ["renewed", "nothing_newer", "unreachable", "known"] {
+        for result in ["renewed", "nothing_newer", "unreachable", "known", "over"] {
             for cause in [RenewalCause::NearExpiry, RenewalCause::Rejected] {
                 self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 0);
             }

@@ -182,6 +182,7 @@ impl Inner {
             Question::Paused => return Ok(Landed::Unreachable),
             Question::Leased => return Ok(Landed::Elsewhere),
             Question::Over => {
+                self.records.metrics().renewal(cause, RenewalResult::Over);
                 self.end(id, version, &session.after_rejection(), now).await?;
                 return Ok(Landed::Settled);
             }

@@ -48,3 +48,17 @@ async fn durations_are_put_into_their_buckets_whether_or_not_anybody_scrapes() {
     tokio::time::timeout(Duration::from_secs(30), several).await.unwrap();
     keeper.abort();
 }
+
+#[tokio::test]
+async fn every_metric_that_an_operator_scrapes_is_explained() {
+    let kit = Kit::new();
+    kit.tokens().await;
+    let rendered = kit.app.metrics.render();
+    let shown: Vec<_> = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let documentation = include_str!("../../../docs/observability.md");
+    for line in &shown {
+        let name = line.split(' ').next().unwrap();
+        assert!(documentation.contains(&format!("| `{name}` |")), "{name} is not documented");
+    }
+    assert_eq!(shown.len(), documentation.matches("| `oauth_").count(), "{shown:?}");
+}

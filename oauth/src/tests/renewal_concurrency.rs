@@ -143,7 +143,7 @@ async fn an_instance_that_died_while_it_asked_holds_nobody_up_for_long() {
 fn every_cause_and_result_is_counted_from_the_start() {
     let rendered = Metrics::new().render();
     for cause in [RenewalCause::NearExpiry, RenewalCause::Rejected] {
-        for result in ["renewed", "nothing_newer", "unreachable", "known"] {
+        for result in ["renewed", "nothing_newer", "unreachable", "known", "over"] {
             let series = format!(
                 "oauth_renewals_total{{cause=\"{}\",result=\"{result}\"}} 0",
                 cause.as_str()

@@ -160,6 +160,8 @@ async fn a_rejection_after_the_attempts_ran_out_asks_nobody_and_is_told_from_an_
     assert_eq!(short.times_asked(), asked);
     assert_eq!(short.kit.ended(head).await, [Revoked::Session(short.session.clone())]);
     assert_eq!(short.kit.introspect(&short.token).await, over);
+    let label = r#"oauth_renewals_total{cause="rejected",result="over"}"#;
+    assert_eq!(short.kit.metric(label), "1", "an operator sees why sessions end");
 }
 
 #[tokio::test]
