@@ -1,8 +1,8 @@
 //! Renewals: reading a session again from IntelligenceBank, once for all who ask.
 //!
 //! Two things keep it to once: in this process a flight that everybody joins, and over all instances
-//! a lease in the session's record, which is taken by compare-and-swap and ends by itself. The rules
-//! of when to ask are in `sessions::renewal`.
+//! a lease in the session's record, which is taken by compare-and-swap and ends by itself, or with the
+//! process where the store is one process's own. The rules of when to ask are in `sessions::renewal`.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use crate::{
     grants::{GoodToken, Grants, Looked},
     metrics::RenewalResult,
     records::{Records, Versioned},
-    sessions::{Question, Reading, Session},
+    sessions::{Leases, Question, Reading, Session},
     settings::Settings,
     store::Applied,
     upstreams::LoginUpstream,
@@ -119,6 +119,11 @@ impl Renewals {
 }
 
 impl Inner {
+    fn leases(&self) -> Leases {
+        let longest = self.longest_lease().as_secs();
+        Leases { longest, opening: self.records.store().opening() }
+    }
+
     fn longest_lease(&self) -> Duration {
         self.settings.intelligencebank.request_timeout.saturating_add(LEASE_MARGIN)
     }
@@ -138,8 +143,7 @@ impl Inner {
         cause: RenewalCause,
         now: u64,
     ) -> Question {
-        let longest = self.longest_lease().as_secs();
-        session.question(generation, cause, self.settings.sessions, longest, now)
+        session.question(generation, cause, self.settings.sessions, self.leases(), now)
     }
 
     /// Waits for the flight of a session, which begins unless it is under way. It goes on when
@@ -189,7 +193,7 @@ impl Inner {
             // Without a login the question is another one.
             Question::Ask => session.login().ok_or(Error::Internal)?,
         };
-        let leased = session.leased(now.saturating_add(self.longest_lease().as_secs()));
+        let leased = session.leased(self.leases(), now);
         if self.put(id, version, &leased, now).await? == Applied::Conflict {
             return Ok(Landed::Elsewhere);
         }

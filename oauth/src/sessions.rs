@@ -19,7 +19,7 @@ mod renewal;
 mod tests;
 
 use renewal::Renewal;
-pub(crate) use renewal::{Question, Reading};
+pub(crate) use renewal::{Leases, Question, Reading};
 
 /// Shortest and longest period that is believed, in hours.
 const PERIOD_HOURS: std::ops::RangeInclusive<i64> = 1..=120;

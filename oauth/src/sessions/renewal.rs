@@ -26,6 +26,8 @@ pub(super) struct Renewal {
     not_before: u64,
     /// Somebody is asking until then at the latest. 0: nobody is.
     leased_until: u64,
+    /// The opening of the store that they ask in.
+    leased_in: Option<u64>,
     /// When IntelligenceBank, asked after a rejection, gave the rejected session id again.
     given_again_at: Option<u64>,
     /// IntelligenceBank has rejected the session and has nothing newer. This is final.
@@ -52,6 +54,15 @@ impl Renewal {
         self.rejected
     }
 
+    /// Whether somebody is asking at `now`.
+    fn is_leased(&self, leases: Leases, now: u64) -> bool {
+        // Whoever asked in an opening of the store that is over has gone, with their process.
+        let may_live = leases.opening.is_none() || leases.opening == self.leased_in;
+        // A lease that reaches further than leases do was written by a clock that has been set back.
+        let longest = now.saturating_add(leases.longest);
+        may_live && now < self.leased_until && self.leased_until <= longest
+    }
+
     /// Whether a rejection at `now` is one of a session id that IntelligenceBank has only just said to
     /// be good after an earlier rejection: asking once more would give the same.
     fn is_rejected_again(&self, settings: SessionSettings, now: u64) -> bool {
@@ -60,6 +71,15 @@ impl Renewal {
             at <= now && now < at.saturating_add(settings.renewal_spacing_seconds)
         })
     }
+}
+
+/// What is known of those who ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leases {
+    /// How long one may ask at most, in seconds.
+    pub(crate) longest: u64,
+    /// [`Store::opening`](crate::store::Store::opening).
+    pub(crate) opening: Option<u64>,
 }
 
 /// What is to be done for somebody who asks for a renewal.
@@ -110,14 +130,13 @@ impl Session {
         self.expires_at.saturating_sub(window).max(self.renewal.not_before).min(self.expires_at)
     }
 
-    /// What to do for somebody who knows `generation`, at `now` (Unix seconds). A lease is for
-    /// `longest_lease` seconds at most.
+    /// What to do for somebody who knows `generation`, at `now` (Unix seconds).
     pub(crate) fn question(
         &self,
         generation: u64,
         cause: RenewalCause,
         settings: SessionSettings,
-        longest_lease: u64,
+        leases: Leases,
         now: u64,
     ) -> Question {
         if generation < self.generation || self.is_over(now) {
@@ -138,12 +157,7 @@ impl Session {
             }
             RenewalCause::Rejected => {}
         }
-        // A lease that reaches further than leases do was written by a clock that has been set back.
-        let longest = now.saturating_add(longest_lease);
-        if now < self.renewal.leased_until && self.renewal.leased_until <= longest {
-            return Question::Leased;
-        }
-        Question::Ask
+        if self.renewal.is_leased(leases, now) { Question::Leased } else { Question::Ask }
     }
 
     /// What the session is read again with.
@@ -151,9 +165,13 @@ impl Session {
         self.login.as_ref()
     }
 
-    /// The session while somebody asks about it, until the given time (Unix seconds) at the latest.
-    pub(crate) fn leased(&self, until: u64) -> Self {
-        self.with(Renewal { leased_until: until, ..self.renewal.clone() })
+    /// The session while somebody asks about it, from `now` (Unix seconds) on.
+    pub(crate) fn leased(&self, leases: Leases, now: u64) -> Self {
+        self.with(Renewal {
+            leased_until: now.saturating_add(leases.longest),
+            leased_in: leases.opening,
+            ..self.renewal.clone()
+        })
     }
 
     /// Judges IntelligenceBank's answer to a question for `cause`, at `now` (Unix seconds). Only one that is its own may end a

@@ -176,6 +176,10 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Whether the store can read and write now.
     fn ready(&self) -> Pending<'_, ()>;
 
+    /// Names this opening of a store that nobody else can have open at the same time: whatever was under
+    /// way in another opening has ended. `None`: others may be at work in it.
+    fn opening(&self) -> Option<u64>;
+
     /// Returns when the store has ended and will do nothing more; while it works, never.
     fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }

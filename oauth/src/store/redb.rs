@@ -79,6 +79,7 @@ struct Work {
 
 /// A store in one file, for one instance of the service.
 pub(crate) struct RedbStore {
+    opening: u64,
     /// `None` only while dropping.
     database: Option<Arc<Database>>,
     /// `None` only while dropping.
@@ -113,6 +114,7 @@ impl RedbStore {
         create: impl FnOnce(&mut Builder) -> Result<Database, DatabaseError>,
     ) -> Result<Self, StoreError> {
         let database = Arc::new(unharmed(|| open_database(create))?);
+        let opening = getrandom::u64().map_err(engine)?;
         let (writer, queue) = mpsc::channel(pace.queue);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
@@ -121,7 +123,7 @@ impl RedbStore {
                 move || write_until_closed(&database, queue, pace.group)
             })
             .map_err(engine)?;
-        Ok(Self { database: Some(database), writer: Some(writer), thread: Some(thread) })
+        Ok(Self { opening, database: Some(database), writer: Some(writer), thread: Some(thread) })
     }
 
     fn database(&self) -> Result<&Database, StoreError> {
@@ -197,6 +199,11 @@ impl Store for RedbStore {
             self.database()?.begin_read().map_err(engine)?;
             self.write(Request::Nothing).await.map(|_| ())
         })
+    }
+
+    /// The file is locked: a second process cannot open it.
+    fn opening(&self) -> Option<u64> {
+        Some(self.opening)
     }
 
     fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

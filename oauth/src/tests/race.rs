@@ -65,6 +65,10 @@ impl Store for Interrupted {
         self.inner.ready()
     }
 
+    fn opening(&self) -> Option<u64> {
+        self.inner.opening()
+    }
+
     fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         self.inner.ended()
     }

@@ -139,6 +139,31 @@ async fn an_instance_that_died_while_it_asked_holds_nobody_up_for_long() {
     drop(twin);
 }
 
+#[tokio::test]
+async fn after_a_restart_in_the_middle_of_a_renewal_requests_do_not_wait_for_the_process_that_died()
+{
+    let kit = Kit::new();
+    let (_, token, session) = kit.session().await;
+    let asked = kit.upstream.times_asked();
+    kit.upstream.close_gate();
+    let (router, request) = (kit.internal.clone(), renewal(&token, &session, 1, "rejected"));
+    let dead = tokio::spawn(async move { send(&router, request).await });
+    until_asked(&kit, asked + 1).await;
+    // As a kill would leave the file: copied while the lease is in it.
+    let folder = tempfile::tempdir().unwrap();
+    let (store, left) = (kit.folder.path().join("store.redb"), folder.path().join("store.redb"));
+    std::fs::copy(&store, &left).unwrap();
+    let settings = kit.settings.replace(&store.display().to_string(), &left.display().to_string());
+    let again = Kit::open(folder, settings, kit.clock.clone(), kit.upstream.clone());
+    kit.upstream.log_in_with(newer());
+    kit.upstream.open_gate();
+    // The clock stands still: no lease has run out.
+    let asking = again.renew(&token, &session, 1, "rejected");
+    let told = tokio::time::timeout(Duration::from_secs(30), asking).await.unwrap().json();
+    assert_eq!(told["upstreams"][0]["generation"], 2, "{told}");
+    dead.abort();
+}
+
 #[test]
 fn every_cause_and_result_is_counted_from_the_start() {
     let rendered = Metrics::new().render();
