@@ -48,6 +48,16 @@ impl Client {
             Some(asked) => narrow(asked, |scope| self.scopes.iter().any(|own| own == scope)),
         }
     }
+
+    /// What the client may still have of a scope that was granted: the settings may have changed since.
+    /// `None`: nothing.
+    pub(crate) fn still_granted(&self, scope: &str) -> Option<String> {
+        let left: Vec<_> = scope
+            .split(' ')
+            .filter(|granted| self.scopes.iter().any(|own| own == granted))
+            .collect();
+        (!left.is_empty()).then(|| left.join(" "))
+    }
 }
 
 /// `asked` without repetitions, if it is well formed (RFC 6749 section 3.3) and each of it is
@@ -120,6 +130,14 @@ mod tests {
         for bad in ["admin", "profile admin", "profile  assets", " profile", "profile\tassets"] {
             assert_eq!(client.grantable_scope(Some(bad)), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn of_a_granted_scope_what_the_settings_have_taken_away_is_left_out() {
+        let client = client(ClientKind::Public);
+        assert_eq!(client.still_granted("assets profile").as_deref(), Some("assets profile"));
+        assert_eq!(client.still_granted("admin assets").as_deref(), Some("assets"));
+        assert_eq!(client.still_granted("admin"), None);
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl Grants {
                 Some(session) => Err(self.over(&session)),
                 None => Err(Error::InvalidGrant(session_over(InactiveReason::SessionExpired))),
             };
-            let scope = check_refresh(&grant, refresh);
+            let scope = check_refresh(&grant, client, refresh);
             match &record.state {
                 RefreshState::Spent { at, successor } => {
                     let successor = self.within_grace(&token, *at, successor, now).await?;
@@ -311,12 +311,14 @@ fn check_exchange(
     check_audience(&request.audience, exchange.audience)
 }
 
-/// The scope of the next access token: what was granted, or less (RFC 6749 section 6).
-fn check_refresh(grant: &Grant, refresh: &Refresh<'_>) -> Result<String, Error> {
+/// The scope of the next access token: what was granted and the client may still have, or less
+/// (RFC 6749 section 6).
+fn check_refresh(grant: &Grant, client: &Client, refresh: &Refresh<'_>) -> Result<String, Error> {
     check_audience(&grant.audience, refresh.audience)?;
+    let granted = client.still_granted(&grant.scope).ok_or(UNKNOWN_REFRESH)?;
     match refresh.scope {
-        None => Ok(grant.scope.clone()),
-        Some(asked) => narrow(asked, |scope| grant.scope.split(' ').any(|own| own == scope))
+        None => Ok(granted),
+        Some(asked) => narrow(asked, |scope| granted.split(' ').any(|own| own == scope))
             .ok_or(Error::InvalidScope),
     }
 }

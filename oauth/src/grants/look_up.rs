@@ -30,16 +30,22 @@ pub(crate) struct GoodToken {
 }
 
 impl Grants {
-    /// What an access token stands for now.
+    /// What an access token stands for now. Of a client that is no longer in the settings it stands for
+    /// nothing, and for no scope that the client may no longer have.
     pub(crate) async fn look_up(&self, token: &str) -> Result<Looked, Error> {
         let invalid = Looked::Refused(InactiveReason::InvalidToken);
         let Some(token) = AccessToken::parse(&self.settings.token_tags, token) else {
             return Ok(invalid);
         };
         let now = self.clock.unix_seconds();
-        let Some((token, as_of)) = self.access(&token.id(), now).await? else {
+        let Some((mut token, as_of)) = self.access(&token.id(), now).await? else {
             return Ok(invalid);
         };
+        let client = self.settings.clients.get(&token.client_id);
+        let Some(scope) = client.and_then(|client| client.still_granted(&token.scope)) else {
+            return Ok(invalid);
+        };
+        token.scope = scope;
         let (grant, session) = self.records.get_both::<Grant, Session>(&token.grant, now).await?;
         if grant.is_none() {
             return Ok(invalid);

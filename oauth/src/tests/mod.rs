@@ -37,6 +37,7 @@ mod revoke;
 mod scripted;
 mod secrets;
 mod tags;
+mod taken_away;
 mod token;
 
 use scripted::Scripted;
