@@ -36,7 +36,8 @@ pub struct Revocations {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Wire", into = "Wire")]
 pub struct RevocationEvent {
-    /// Its place in the order of all events. Numbers only grow; where they begin is the store's choice.
+    /// Its place in the order of all events. Numbers only grow; where they begin and which they leave out
+    /// is the store's choice.
     pub number: u64,
     /// What ended.
     pub revoked: Revoked,

@@ -6,46 +6,28 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ib_contract::{LONGEST_WAIT_SECONDS, MOST_EVENTS, RevocationEvent, Revocations, Revoked};
-use serde::{Deserialize, Serialize};
+use ib_contract::{LONGEST_WAIT_SECONDS, RevocationEvent, Revocations, Revoked};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::{
     clock::Clock,
     error::Error,
-    records::{Changes, Record, Records},
+    records::{Changes, Records},
     settings::Settings,
-    store::{Applied, Condition, Key, MAXIMUM_KEYS, Stored, Table},
+    store::{Applied, Condition},
 };
 
-/// How long an event is kept: the longest time that a gateway may keep an approval, and a margin.
-const KEPT_SECONDS: u64 = 3_600 + 300;
+mod history;
+
+pub(crate) use history::head_key;
+use history::{Entry, KEPT_SECONDS};
+
 /// How often an event is tried to be written while other instances write theirs.
 const MOST_TRIES: usize = 100;
 /// Most polls that wait at the same time. One more is refused.
 pub(crate) const MOST_WAITING: usize = 1_024;
 /// How often a waiting poll looks for events of other instances.
 const RECHECK: Duration = Duration::from_millis(500);
-
-/// An event as the store knows it.
-#[derive(Debug, Serialize, Deserialize)]
-struct StoredEvent(RevocationEvent);
-
-impl Record for StoredEvent {
-    const TABLE: Table = Table::Revocation;
-}
-
-/// The number of the last event, and the version that the next event must name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) number: u64,
-    version: u64,
-}
-
-/// The name of the head record.
-pub(crate) fn head_key() -> Key {
-    Key::new(Table::RevocationHead, "head")
-}
 
 /// Writes events and lets gateways wait for them.
 pub(crate) struct Feed {
@@ -78,36 +60,6 @@ impl Feed {
         }
     }
 
-    /// The head as the store gave it for [`head_key`]. `None`: nobody has begun the feed yet.
-    pub(crate) fn read_head(stored: Option<&Stored>) -> Result<Option<Head>, Error> {
-        let Some(stored) = stored else { return Ok(None) };
-        let number = <[u8; 8]>::try_from(stored.value.as_slice()).map_err(|_| {
-            tracing::error!("the head of the revocation feed cannot be read");
-            Error::Internal
-        })?;
-        Ok(Some(Head { number: u64::from_be_bytes(number), version: stored.version }))
-    }
-
-    /// Begins the feed of a new store, unless it has begun. Its first number is the time, so that
-    /// numbers of a store that was there before are not taken for numbers of this one.
-    pub(crate) async fn begin(&self, now: u64) -> Result<(), Error> {
-        let number = self.clock.unix_milliseconds().to_be_bytes().to_vec();
-        let change = self.records.changes().put_plain(head_key(), Condition::Absent, number);
-        change.apply(now).await.map(|_| ())
-    }
-
-    async fn head(&self, now: u64) -> Result<Head, Error> {
-        // The second round finds what the first has begun.
-        for _ in 0..2 {
-            let stored = self.records.store().get(&head_key(), now).await?;
-            match Self::read_head(stored.as_ref())? {
-                Some(head) => return Ok(head),
-                None => self.begin(now).await?,
-            }
-        }
-        Err(Error::Internal)
-    }
-
     /// Makes `changes` at `now` (Unix seconds), and the event that `revoked` has ended, in one step.
     /// On a conflict in `changes` nothing of either happened.
     pub(crate) async fn publish(
@@ -120,7 +72,7 @@ impl Feed {
         for _ in 0..MOST_TRIES {
             let head = self.head(now).await?;
             let number = head.number.saturating_add(1);
-            let event = StoredEvent(RevocationEvent { number, revoked: revoked.clone() });
+            let event = Entry::Event(RevocationEvent { number, revoked: revoked.clone() });
             let next = number.to_be_bytes().to_vec();
             let applied = changes
                 .clone()
@@ -180,30 +132,6 @@ impl Feed {
     /// Ends all waiting, now and from now on: the service stops.
     pub(crate) fn close(&self) {
         self.closed.send_replace(true);
-    }
-
-    /// What came after event `after`.
-    async fn after(&self, after: u64) -> Result<Revocations, Error> {
-        let now = self.clock.unix_seconds();
-        let head = self.head(now).await?.number;
-        if after > head {
-            // A number of another store, or of this one before an older copy took its place.
-            return Ok(self.answer(head, Vec::new(), true));
-        }
-        let last = head.min(after.saturating_add(MOST_EVENTS as u64));
-        let numbers: Vec<_> =
-            (after.saturating_add(1)..=last).map(|number| number.to_string()).collect();
-        let mut events = Vec::with_capacity(numbers.len());
-        for chunk in numbers.chunks(MAXIMUM_KEYS) {
-            for found in self.records.get_all::<StoredEvent>(chunk, now).await? {
-                // One that is missing has expired, or was never of this store.
-                let Some(StoredEvent(event)) = found else {
-                    return Ok(self.answer(head, Vec::new(), true));
-                };
-                events.push(event);
-            }
-        }
-        Ok(self.answer(last, events, false))
     }
 
     fn answer(&self, as_of: u64, events: Vec<RevocationEvent>, reset: bool) -> Revocations {

@@ -98,7 +98,8 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     for Problem { field, reason } in settings.warnings() {
         tracing::warn!(field, reason, "a setting deserves a look");
     }
-    let refused = |cause: String| ServeError::Store { path: settings.store.path.clone(), cause };
+    let path = settings.store.path.clone();
+    let refused = |cause: String| ServeError::Store { path: path.clone(), cause };
     let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes)
         .map_err(|cause| refused(cause.to_string()))?;
     let clock = Arc::new(SystemClock::new());
@@ -113,6 +114,8 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     let (public_address, internal_address) = (settings.public_address, settings.internal_address);
     let (server, sweep) = (settings.server, settings.store.sweep);
     let app = Arc::new(App::new(Arc::new(settings), records, Arc::new(upstream), clock));
+    let resumed = app.feed.resume(app.clock.unix_seconds()).await;
+    resumed.map_err(|cause| refused(cause.description().to_owned()))?;
 
     // From here on a signal is a wish to stop, not the end.
     let mut signals = Signals::new().map_err(ServeError::Runtime)?;

@@ -15,14 +15,14 @@ use crate::{feed::MOST_WAITING, store::Applied};
 const WAITING: &str = "oauth_revocation_feed_waiting";
 
 /// Writes an event that goes with no change.
-async fn publish(kit: &Kit, session: &str) {
+pub(super) async fn publish(kit: &Kit, session: &str) {
     let revoked = Revoked::Session(session.to_owned());
     let now = kit.app.clock.unix_seconds();
     let applied = kit.app.feed.publish(revoked, kit.app.records.changes(), now).await;
     assert_eq!(applied, Ok(Applied::Yes));
 }
 
-fn event(number: u64, session: &str) -> RevocationEvent {
+pub(super) fn event(number: u64, session: &str) -> RevocationEvent {
     RevocationEvent { number, revoked: Revoked::Session(session.to_owned()) }
 }
 

@@ -21,6 +21,7 @@ use crate::{
 mod authorize;
 mod concurrency;
 mod feed;
+mod feed_restart;
 mod flow;
 mod gateway;
 mod introspection;

@@ -1,0 +1,75 @@
+//! The revocation feed after the process, or an older copy of its store, was started.
+
+use std::time::Duration;
+
+use super::{
+    Kit,
+    feed::{event, publish},
+};
+
+/// The service after a start of its process.
+async fn started(kit: Kit) -> Kit {
+    let kit = kit.restarted();
+    kit.app.feed.resume(kit.app.clock.unix_seconds()).await.unwrap();
+    kit
+}
+
+#[tokio::test]
+async fn after_a_restart_a_gateway_goes_on_where_it_was_and_forgets_nothing() {
+    let kit = Kit::new();
+    let head = kit.head().await;
+    publish(&kit, "a").await;
+    kit.clock.advance(Duration::from_secs(60));
+    let kit = started(kit).await;
+    let told = kit.feed(&format!("?after={}&wait=30", head + 1)).await;
+    assert!(!told.reset && told.events.is_empty() && told.as_of > head + 1, "{told:?}");
+    // Again and again, with events between.
+    let second = told.as_of + 1;
+    publish(&kit, "b").await;
+    let kit = started(started(kit).await).await;
+    publish(&kit, "c").await;
+    let told = kit.feed(&format!("?after={head}")).await;
+    assert!(!told.reset);
+    let third = told.as_of;
+    assert_eq!(told.events, [event(head + 1, "a"), event(second, "b"), event(third, "c")]);
+    assert_eq!(kit.head().await, third);
+}
+
+#[tokio::test]
+async fn a_gateway_that_knows_revocations_which_a_restored_copy_has_lost_forgets_everything() {
+    let kit = Kit::new();
+    publish(&kit, "a").await;
+    let kept = kit.head().await;
+    let (store, copy) = (kit.folder.path().join("store.redb"), kit.folder.path().join("copy"));
+    std::fs::copy(&store, &copy).unwrap();
+    for session in ["b", "c", "d"] {
+        publish(&kit, session).await;
+    }
+    let known = kit.head().await;
+    kit.clock.advance(Duration::from_secs(1));
+    std::fs::rename(&copy, &store).unwrap();
+    let kit = started(kit).await;
+    // As many and more are written before the gateway asks again.
+    for session in ["v", "w", "x", "y", "z"] {
+        publish(&kit, session).await;
+    }
+    for lost in kept + 1..=known {
+        assert!(kit.feed(&format!("?after={lost}&wait=30")).await.reset, "{lost} of {known}");
+    }
+    // Who had heard of none of the lost ones needs to forget nothing, and hears of the new ones.
+    let told = kit.feed(&format!("?after={kept}")).await;
+    assert_eq!((told.reset, told.events.len()), (false, 5));
+    assert!(told.events[0].number > known, "no number comes twice");
+}
+
+#[tokio::test]
+async fn a_clock_that_stands_back_at_a_start_costs_no_gateway_anything() {
+    let kit = Kit::new();
+    publish(&kit, "a").await;
+    let head = kit.head().await;
+    kit.clock.set_back(Duration::from_secs(1_000));
+    let kit = started(kit).await;
+    publish(&kit, "b").await;
+    let told = kit.feed(&format!("?after={head}")).await;
+    assert_eq!((told.reset, told.events.as_slice()), (false, &[event(head + 2, "b")][..]));
+}
