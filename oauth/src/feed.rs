@@ -2,7 +2,7 @@
 //!
 //! A head record holds the number of the last event. An event is written together with the change
 //! that causes it and with the next number of the head, so that neither is ever there without the
-//! other; who finds that the head has moved tries again.
+//! other; who finds that the head is another one than expected tries again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,13 +14,13 @@ use crate::{
     error::Error,
     records::{Changes, Records},
     settings::Settings,
-    store::{Applied, Condition},
+    store::{Applied, Condition, Submitted},
 };
 
 mod history;
 
 pub(crate) use history::head_key;
-use history::{Entry, KEPT_SECONDS};
+use history::{Entry, Head, KEPT_SECONDS};
 
 /// How often an event is tried to be written while other instances write theirs.
 const MOST_TRIES: usize = 100;
@@ -34,13 +34,13 @@ pub(crate) struct Feed {
     records: Arc<Records>,
     clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
-    /// The last number that this process has written: it wakes those that wait.
+    /// A number that this process has written: it wakes those that wait.
     written: watch::Sender<u64>,
     closed: watch::Sender<bool>,
     places: Semaphore,
-    /// The events of this process are written one after another, so that they do not disturb each
-    /// other. Those of other instances may.
-    turn: Mutex<()>,
+    /// The head after all events of this process that the store has taken, if they are written. It is
+    /// locked while one is handed over, so that the store takes them in the order of their numbers.
+    expected: Mutex<Option<Head>>,
 }
 
 impl Feed {
@@ -56,7 +56,7 @@ impl Feed {
             written: watch::Sender::new(0),
             closed: watch::Sender::new(false),
             places: Semaphore::new(MOST_WAITING),
-            turn: Mutex::new(()),
+            expected: Mutex::new(None),
         }
     }
 
@@ -68,29 +68,67 @@ impl Feed {
         changes: Changes<'_>,
         now: u64,
     ) -> Result<Applied, Error> {
-        let _turn = self.turn.lock().await;
-        for _ in 0..MOST_TRIES {
-            let head = self.head(now).await?;
-            let number = head.number.saturating_add(1);
-            let event = Entry::Event(RevocationEvent { number, revoked: revoked.clone() });
-            let next = number.to_be_bytes().to_vec();
-            let applied = changes
-                .clone()
-                .put_plain(head_key(), Condition::Version(head.version), next)
-                .insert(&number.to_string(), &event, now.saturating_add(KEPT_SECONDS))
-                .apply(now)
-                .await?;
-            if applied == Applied::Yes {
-                self.records.metrics().revocation(&revoked);
-                self.written.send_replace(number);
-                return Ok(Applied::Yes);
+        // Where nobody else moves the head, events follow each other into the store without waiting,
+        // so that many that happen at once share a flush.
+        if self.records.store().opening().is_some() {
+            let mut expected = self.expected.lock().await;
+            let submitted = self.submit(&mut expected, &revoked, changes.clone(), now).await?;
+            drop(expected);
+            if submitted.applied.await? == Applied::Yes {
+                return Ok(self.announce(submitted.head, &revoked));
             }
-            if self.head(now).await? == head {
+            // `changes` conflict, or those of an event before, which left the head where it was. With
+            // nobody in between it can be told.
+        }
+        let mut expected = self.expected.lock().await;
+        *expected = None;
+        for _ in 0..MOST_TRIES {
+            let submitted = self.submit(&mut expected, &revoked, changes.clone(), now).await?;
+            if submitted.applied.await? == Applied::Yes {
+                return Ok(self.announce(submitted.head, &revoked));
+            }
+            let head = self.head(now).await?;
+            *expected = Some(head);
+            if head == submitted.head {
                 return Ok(Applied::Conflict);
             }
         }
         tracing::error!("the revocation feed moves too fast for an event to be written");
         Err(Error::StoreUnavailable)
+    }
+
+    /// Has the store write an event after the expected head, or after the one that it has now.
+    async fn submit(
+        &self,
+        expected: &mut Option<Head>,
+        revoked: &Revoked,
+        changes: Changes<'_>,
+        now: u64,
+    ) -> Result<SubmittedEvent, Error> {
+        let head = match *expected {
+            Some(head) => head,
+            None => self.head(now).await?,
+        };
+        let next = head.next();
+        let event = Entry::Event(RevocationEvent { number: next.number, revoked: revoked.clone() });
+        let applied = changes
+            .put_plain(
+                head_key(),
+                Condition::Version(head.version),
+                next.number.to_be_bytes().to_vec(),
+            )
+            .insert(&next.number.to_string(), &event, now.saturating_add(KEPT_SECONDS))
+            .submit(now)
+            .await?;
+        *expected = Some(next);
+        Ok(SubmittedEvent { head, applied })
+    }
+
+    /// Wakes those who wait for an event, which has been written after this head.
+    fn announce(&self, head: Head, revoked: &Revoked) -> Applied {
+        self.records.metrics().revocation(revoked);
+        self.written.send_replace(head.next().number);
+        Applied::Yes
     }
 
     /// Answers a poll: at once when there are events after `after`, else after `wait_seconds` at the
@@ -138,6 +176,13 @@ impl Feed {
         let tag_keys = self.settings.token_tags.texts().to_vec();
         Revocations { as_of, events, reset, tag_keys }
     }
+}
+
+/// An event that the store has taken.
+struct SubmittedEvent {
+    /// The head that it needs to find.
+    head: Head,
+    applied: Submitted,
 }
 
 /// Counts a poll that waits, until it is dropped.

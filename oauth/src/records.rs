@@ -9,7 +9,7 @@ use crate::{
     error::Error,
     metrics::Metrics,
     sealing::{Sealer, SealingError},
-    store::{Applied, Change, Condition, Key, Operation, Store, Stored, Table},
+    store::{Applied, Change, Condition, Key, Operation, Store, Stored, Submitted, Table},
 };
 
 mod canary;
@@ -175,9 +175,14 @@ impl Changes<'_> {
 
     /// Does it, at `now` (Unix seconds). What was done is durable when this returns.
     pub(crate) async fn apply(self, now: u64) -> Result<Applied, Error> {
+        Ok(self.submit(now).await?.await?)
+    }
+
+    /// Has the store do it after all that it has taken before.
+    pub(crate) async fn submit(self, now: u64) -> Result<Submitted, Error> {
         match self.failure {
             Some(failure) => Err(failure),
-            None => Ok(self.records.store.apply(self.operations, now).await?),
+            None => Ok(self.records.store.submit(self.operations, now).await?),
         }
     }
 

@@ -40,6 +40,13 @@ pub(crate) struct Head {
     pub(super) version: u64,
 }
 
+impl Head {
+    /// The head after one more event: a change makes a record's version one more.
+    pub(super) fn next(self) -> Self {
+        Self { number: self.number.saturating_add(1), version: self.version.saturating_add(1) }
+    }
+}
+
 /// The name of the head record.
 pub(crate) fn head_key() -> Key {
     Key::new(Table::RevocationHead, "head")

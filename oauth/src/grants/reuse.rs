@@ -22,10 +22,9 @@ impl Grants {
         if spent.client_id != client.id || !is_verified {
             return Ok(());
         }
-        self.revoke(&spent.grant).await?;
         self.metrics.replay(Replayed::Code);
         tracing::warn!(client = client.id, "a code was used again; its grant is revoked");
-        Ok(())
+        self.revoke(&spent.grant).await
     }
 
     /// A spent refresh token of `client` was presented again, too late for the grace.
@@ -34,9 +33,8 @@ impl Grants {
         client: &Client,
         grant: &str,
     ) -> Result<(), Error> {
-        self.revoke(grant).await?;
         self.metrics.replay(Replayed::RefreshToken);
         tracing::warn!(client = client.id, "a refresh token was used again; its grant is revoked");
-        Ok(())
+        self.revoke(grant).await
     }
 }

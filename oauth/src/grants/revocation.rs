@@ -1,6 +1,9 @@
 //! Ending grants and access tokens, each together with its event in the revocation feed.
 
+use std::sync::Arc;
+
 use ib_contract::Revoked;
+use tracing::Instrument as _;
 
 use super::{
     AccessRecord, Grants,
@@ -37,10 +40,14 @@ impl Grants {
         let now = self.clock.unix_seconds();
         match self.records.get::<AccessRecord>(id, now).await? {
             Some(access) if access.record.client_id == client.id => {
-                let changes = self.records.changes().take::<AccessRecord>(id);
-                // A conflict: it has ended, or been revoked, in the meantime.
-                let revoked = Revoked::TokenSha256(id.to_owned());
-                self.feed.publish(revoked, changes, now).await.map(|_| ())
+                let (records, feed) = (Arc::clone(&self.records), Arc::clone(&self.feed));
+                let id = id.to_owned();
+                to_its_end(async move {
+                    let changes = records.changes().take::<AccessRecord>(&id);
+                    // A conflict: it has ended, or been revoked, in the meantime.
+                    feed.publish(Revoked::TokenSha256(id), changes, now).await.map(|_| ())
+                })
+                .await
             }
             _ => Ok(()),
         }
@@ -50,8 +57,19 @@ impl Grants {
     /// who find the same misuse make one event.
     pub(super) async fn revoke(&self, grant: &str) -> Result<(), Error> {
         let now = self.clock.unix_seconds();
-        let changes = self.records.changes().take::<Grant>(grant).remove::<Session>(grant);
-        let revoked = Revoked::Session(grant.to_owned());
-        self.feed.publish(revoked, changes, now).await.map(|_| ())
+        let (records, feed) = (Arc::clone(&self.records), Arc::clone(&self.feed));
+        let grant = grant.to_owned();
+        to_its_end(async move {
+            let changes = records.changes().take::<Grant>(&grant).remove::<Session>(&grant);
+            feed.publish(Revoked::Session(grant), changes, now).await.map(|_| ())
+        })
+        .await
     }
+}
+
+/// Works on when whoever asked for it goes away: what was to end has to end.
+async fn to_its_end(
+    work: impl Future<Output = Result<(), Error>> + Send + 'static,
+) -> Result<(), Error> {
+    tokio::spawn(work.in_current_span()).await.unwrap_or(Err(Error::Internal))
 }

@@ -36,6 +36,7 @@ pub(crate) async fn holds(store: Arc<dyn Store>) {
     tables_are_separate(&*store).await;
     several_records_are_read_in_the_order_of_their_keys(&*store).await;
     a_list_happens_whole_or_not_at_all(&*store).await;
+    a_list_may_build_on_one_that_is_not_done_yet(&*store).await;
     an_expired_record_is_absent_before_any_sweep(&*store).await;
     a_sweep_takes_expired_records_only_and_at_most_its_limit(&*store).await;
     lists_out_of_bounds_are_refused(&*store).await;
@@ -156,6 +157,26 @@ async fn a_list_happens_whole_or_not_at_all(store: &dyn Store) {
     assert_eq!(value(store, "fresh", NOW).await.unwrap(), b"x");
     assert_eq!(store.get(&key("taken"), NOW).await.unwrap().unwrap().version, 1, "kept as it was");
     assert_eq!(store.apply(Vec::new(), NOW).await.unwrap(), Applied::Yes);
+}
+
+async fn a_list_may_build_on_one_that_is_not_done_yet(store: &dyn Store) {
+    let mut waiting = Vec::new();
+    for version in 0..100 {
+        let condition = if version == 0 { Condition::Absent } else { Condition::Version(version) };
+        let list = vec![put("chain", condition, &version.to_be_bytes(), NOW + 9)];
+        waiting.push(store.submit(list, NOW).await.unwrap());
+    }
+    // Nobody waits for the one that breaks the chain, and it is done all the same.
+    let broken = vec![put("chain", Condition::Version(1), b"x", NOW + 9)];
+    drop(store.submit(broken, NOW).await.unwrap());
+    let unwatched = vec![put("chain", Condition::Version(100), b"last", NOW + 9)];
+    drop(store.submit(unwatched, NOW).await.unwrap());
+    for submitted in waiting {
+        assert_eq!(submitted.await.unwrap(), Applied::Yes);
+    }
+    let after = vec![keep("chain", Condition::Version(101))];
+    assert_eq!(store.apply(after, NOW).await.unwrap(), Applied::Yes);
+    assert_eq!(value(store, "chain", NOW).await.unwrap(), b"last");
 }
 
 async fn an_expired_record_is_absent_before_any_sweep(store: &dyn Store) {

@@ -156,6 +156,10 @@ pub(crate) enum StoreError {
 /// What a store's methods return. Engines may be used through `dyn Store`.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
+/// What comes of a list that a store has taken. The list is done whether or not anybody waits for this.
+pub(crate) type Submitted =
+    Pin<Box<dyn Future<Output = Result<Applied, StoreError>> + Send + 'static>>;
+
 /// Records with an expiry, changed atomically.
 ///
 /// Keys are never used again after their record is deleted, so that a version names one state.
@@ -166,9 +170,15 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Reads up to [`MAXIMUM_KEYS`] records, all as they were at one moment, in the order of `keys`.
     fn get_many<'a>(&'a self, keys: &'a [Key], now: u64) -> Pending<'a, Vec<Option<Stored>>>;
 
-    /// Makes all changes if all conditions hold, else none. When this returns, what it did survives
-    /// a crash of the process and of the machine.
-    fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied>;
+    /// Takes a list that makes all changes if all conditions hold, else none. Lists are done in the
+    /// order in which they are taken, so that one may build on another before that is done. What came
+    /// of it is known when what it did survives a crash of the process and of the machine.
+    fn submit(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Submitted>;
+
+    /// The same for one who waits for it.
+    fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied> {
+        Box::pin(async move { self.submit(operations, now).await?.await })
+    }
 
     /// Removes up to `limit` expired records, and says how many.
     fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize>;

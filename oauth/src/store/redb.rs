@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Applied, Change, Condition, Key, MAXIMUM_KEYS, Operation, Pending, Store, StoreError, Stored,
-    check_bounds,
+    Submitted, check_bounds,
 };
 
 const ENGINE: &str = "redb";
@@ -76,6 +76,9 @@ struct Work {
     request: Request,
     reply: oneshot::Sender<Result<Outcome, StoreError>>,
 }
+
+/// Where the writer's answer arrives.
+type Reply = oneshot::Receiver<Result<Outcome, StoreError>>;
 
 /// A store in one file, for one instance of the service.
 pub(crate) struct RedbStore {
@@ -144,11 +147,16 @@ impl RedbStore {
         keys.iter().map(read).collect()
     }
 
-    async fn write(&self, request: Request) -> Result<Outcome, StoreError> {
+    /// Puts a request into the writer's queue.
+    async fn queue(&self, request: Request) -> Result<Reply, StoreError> {
         let (reply, answer) = oneshot::channel();
         let writer = self.writer.as_ref().ok_or(StoreError::Closed)?;
         writer.send(Work { request, reply }).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        Ok(answer)
+    }
+
+    async fn write(&self, request: Request) -> Result<Outcome, StoreError> {
+        self.queue(request).await?.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Ends the writer as a fault in the engine would.
@@ -175,13 +183,17 @@ impl Store for RedbStore {
         })
     }
 
-    fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied> {
+    fn submit(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Submitted> {
         Box::pin(async move {
             check_bounds(&operations)?;
-            match self.write(Request::Apply { operations, now }).await? {
-                Outcome::Applied(applied) => Ok(applied),
-                Outcome::Purged(_) | Outcome::Nothing => Err(StoreError::Closed),
-            }
+            let reply = self.queue(Request::Apply { operations, now }).await?;
+            let submitted: Submitted = Box::pin(async move {
+                match reply.await.map_err(|_| StoreError::Closed)?? {
+                    Outcome::Applied(applied) => Ok(applied),
+                    Outcome::Purged(_) | Outcome::Nothing => Err(StoreError::Closed),
+                }
+            });
+            Ok(submitted)
         })
     }
 

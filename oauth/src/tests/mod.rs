@@ -22,6 +22,7 @@ mod authorize;
 mod concurrency;
 mod feed;
 mod feed_restart;
+mod feed_together;
 mod flow;
 mod gateway;
 mod introspection;

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     endpoints,
     records::Records,
-    store::{Applied, Key, Operation, Pending, Store, Stored, redb::RedbStore},
+    store::{Key, Operation, Pending, Store, Stored, Submitted, redb::RedbStore},
 };
 
 type Hook = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -53,8 +53,8 @@ impl Store for Interrupted {
         })
     }
 
-    fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied> {
-        self.inner.apply(operations, now)
+    fn submit(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Submitted> {
+        self.inner.submit(operations, now)
     }
 
     fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize> {

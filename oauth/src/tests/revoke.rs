@@ -168,3 +168,17 @@ async fn a_replayed_code_or_refresh_token_is_one_event_however_often_it_comes() 
     assert_eq!(kit.ended(head).await, [Revoked::Session(session)]);
     assert_eq!(kit.metric(r#"oauth_revocations_total{what="session"}"#), "2");
 }
+
+#[tokio::test]
+async fn a_revocation_goes_on_and_is_told_to_the_gateways_when_whoever_asked_for_it_goes_away() {
+    use std::task::{Context, Waker};
+    let kit = Kit::new();
+    let (tokens, token, _) = kit.session().await;
+    let refresh_token = text(&tokens, "refresh_token");
+    let mut asking = Box::pin(revoke(&kit, &refresh_token));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(asking.as_mut().poll(&mut context).is_pending());
+    drop(asking);
+    kit.until_metric(r#"oauth_revocations_total{what="session"}"#, "1").await;
+    assert_eq!(kit.introspect(&token).await["active"], false);
+}
