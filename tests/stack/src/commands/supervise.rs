@@ -71,7 +71,7 @@ impl Supervisor {
             }
             Request::StartPart(part) => stack.start(part).await?,
             Request::Kill(part) => stack.kill(part).await?,
-            Request::Pause(part) => stack.pause(part)?,
+            Request::Pause(part) => stack.pause(part).await?,
             Request::Resume(part) => stack.resume(part)?,
             Request::ProcessId(part) => return Ok(Answer::ProcessId(stack.process_id(part))),
         }

@@ -79,13 +79,21 @@ impl Process {
         self.child.kill().await.map_err(StackError::io("kill"))
     }
 
-    /// Stops its execution.
+    /// Stops its execution, and waits until every thread of it stands: the signal alone leaves them time
+    /// to answer another request.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
-    pub fn pause(&self) -> Result<(), StackError> {
-        self.signal(Signal::STOP)
+    /// When the system refuses, or a thread goes on.
+    pub async fn pause(&self) -> Result<(), StackError> {
+        self.signal(Signal::STOP)?;
+        let stopped = async {
+            while !has_stopped(self.process_id) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let stopped = tokio::time::timeout(GRACE, stopped).await;
+        stopped.map_err(|_| StackError::configuration("pause", "a thread of it goes on"))
     }
 
     /// Lets it go on.
@@ -114,6 +122,15 @@ impl Process {
             None => Err(StackError::configuration("signal", "the process has ended")),
         }
     }
+}
+
+/// Whether every thread of a process is stopped (`T`, the first field behind the name; proc(5)).
+fn has_stopped(process_id: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process_id}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        let state = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        state.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
+    })
 }
 
 /// Ends a process that is not a child of this one, if it is still the process that was meant: asks it,
@@ -178,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let process = process("exec sleep 60", &folder.path().join("log"));
         let identity = process.identity().unwrap();
-        process.pause().unwrap();
+        process.pause().await.unwrap();
         tokio::time::timeout(GRACE, process.terminate()).await.unwrap();
         assert!(!identity.lives());
     }

@@ -170,8 +170,8 @@ impl RunningStack {
     /// # Errors
     ///
     /// When it does not run.
-    pub fn pause(&mut self, part: Part) -> Result<(), StackError> {
-        self.running(part)?.pause()
+    pub async fn pause(&mut self, part: Part) -> Result<(), StackError> {
+        self.running(part)?.pause().await
     }
 
     /// Lets a paused part go on.
