@@ -4,6 +4,8 @@
 //! the cache. Writes go to one thread, which puts all that wait into one transaction, so that they
 //! share one flush to the disk (group commit), and answers after the flush.
 
+mod tables;
+
 use std::{
     fs::{File, OpenOptions, Permissions},
     io,
@@ -16,14 +18,14 @@ use std::{
 };
 
 use ::redb::{
-    Builder, Database, DatabaseError, Durability, ReadableDatabase as _, ReadableTable as _, Table,
-    TableDefinition,
+    Builder, Database, DatabaseError, Durability, ReadableDatabase as _, TableDefinition,
 };
 use tokio::sync::{mpsc, oneshot};
 
+use self::tables::Tables;
 use super::{
-    Applied, Change, Condition, Key, MAXIMUM_KEYS, Operation, Pending, Store, StoreError, Stored,
-    Submitted, check_bounds,
+    Applied, Key, MAXIMUM_KEYS, Operation, Pending, Store, StoreError, Stored, Submitted,
+    check_bounds,
 };
 
 const ENGINE: &str = "redb";
@@ -324,87 +326,6 @@ fn transact(database: &Database, requests: Vec<Request>) -> Result<Vec<Outcome>,
         transaction.abort().map_err(engine)?;
     }
     Ok(outcomes)
-}
-
-/// The two tables inside one write transaction.
-struct Tables<'t> {
-    records: Table<'t, &'static str, (u64, u64, &'static [u8])>,
-    expiries: Table<'t, (u64, &'static str), ()>,
-    changed: bool,
-}
-
-impl Tables<'_> {
-    fn run(&mut self, request: Request) -> Result<Outcome, StoreError> {
-        match request {
-            Request::Apply { operations, now } => self.apply(operations, now).map(Outcome::Applied),
-            Request::Purge { now, limit } => self.purge(now, limit).map(Outcome::Purged),
-            Request::Nothing => Ok(Outcome::Nothing),
-            #[cfg(test)]
-            Request::Die => panic!("the writer was told to die"),
-        }
-    }
-
-    fn apply(&mut self, operations: Vec<Operation>, now: u64) -> Result<Applied, StoreError> {
-        let mut versions = Vec::with_capacity(operations.len());
-        for operation in &operations {
-            let live = self
-                .state(&operation.key.to_string())?
-                .and_then(|(version, expires_at)| (expires_at > now).then_some(version));
-            let holds = match operation.condition {
-                Condition::Any => true,
-                Condition::Absent => live.is_none(),
-                Condition::Present => live.is_some(),
-                Condition::Version(expected) => live == Some(expected),
-            };
-            if !holds {
-                return Ok(Applied::Conflict);
-            }
-            versions.push(live.unwrap_or_default());
-        }
-        for (operation, version) in operations.into_iter().zip(versions) {
-            let name = operation.key.to_string();
-            match operation.change {
-                Change::Keep => {}
-                Change::Delete => self.remove(&name)?,
-                Change::Put { value, expires_at } => {
-                    self.remove(&name)?;
-                    let record = (version.saturating_add(1), expires_at, value.as_slice());
-                    self.records.insert(name.as_str(), record).map_err(engine)?;
-                    self.expiries.insert((expires_at, name.as_str()), ()).map_err(engine)?;
-                    self.changed = true;
-                }
-            }
-        }
-        Ok(Applied::Yes)
-    }
-
-    fn purge(&mut self, now: u64, limit: usize) -> Result<usize, StoreError> {
-        let mut names = Vec::new();
-        for entry in self.expiries.range(..(now.saturating_add(1), "")).map_err(engine)?.take(limit)
-        {
-            let (key, ()) = entry.map(|(key, value)| (key, value.value())).map_err(engine)?;
-            names.push(key.value().1.to_owned());
-        }
-        for name in &names {
-            self.remove(name)?;
-        }
-        Ok(names.len())
-    }
-
-    /// Version and expiry of a record, whether or not it has expired.
-    fn state(&self, name: &str) -> Result<Option<(u64, u64)>, StoreError> {
-        let found = self.records.get(name).map_err(engine)?;
-        Ok(found.map(|found| (found.value().0, found.value().1)))
-    }
-
-    fn remove(&mut self, name: &str) -> Result<(), StoreError> {
-        if let Some((_, expires_at)) = self.state(name)? {
-            self.records.remove(name).map_err(engine)?;
-            self.expiries.remove((expires_at, name)).map_err(engine)?;
-            self.changed = true;
-        }
-        Ok(())
-    }
 }
 
 fn engine(cause: impl std::fmt::Display) -> StoreError {
