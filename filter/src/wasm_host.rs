@@ -3,7 +3,6 @@
 use std::{
     cell::{Cell, OnceCell},
     rc::Rc,
-    time::Instant,
 };
 
 use ib_gateway_logic::{
@@ -37,7 +36,6 @@ pub(crate) struct WasmHost {
     root: ContextId,
     /// The current stream, none while the root context is current.
     current: Cell<Option<ContextId>>,
-    started: Instant,
     metrics: Rc<Metrics>,
     /// How far this root context has moved each gauge.
     shares: [Cell<i64>; Gauge::ALL.len()],
@@ -83,15 +81,10 @@ fn define<const N: usize>(kind: MetricType, names: [&str; N]) -> Result<[u32; N]
 
 impl WasmHost {
     /// The host of a root context that is being configured.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the filter's one clock: in a VM the call goes to the proxy, which is the \
-                  only way to its monotonic time"
-    )]
     pub(crate) fn new(root: ContextId) -> Result<Self, HostError> {
         let metrics = Metrics::of_this_vm()?;
         let shares = [const { Cell::new(0) }; Gauge::ALL.len()];
-        Ok(Self { root, current: Cell::new(None), started: Instant::now(), metrics, shares })
+        Ok(Self { root, current: Cell::new(None), metrics, shares })
     }
 
     /// A callback of a stream begins: the proxy has made it the current one.
@@ -163,9 +156,11 @@ impl WasmHost {
 
 impl Host for WasmHost {
     fn now(&self) -> Timestamp {
-        let elapsed = self.started.elapsed();
-        let whole = elapsed.as_secs().saturating_mul(1000);
-        Timestamp::from_milliseconds(whole.saturating_add(u64::from(elapsed.subsec_millis())))
+        const NANOSECONDS_A_MILLISECOND: u64 = 1_000_000;
+        // Without a clock nothing is known to live still: the end of all time.
+        let milliseconds = abi::monotonic_nanoseconds()
+            .map_or(u64::MAX, |nanoseconds| nanoseconds / NANOSECONDS_A_MILLISECOND);
+        Timestamp::from_milliseconds(milliseconds)
     }
 
     fn enter(&self, stream: StreamId) -> Result<(), HostError> {

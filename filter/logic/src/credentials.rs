@@ -8,6 +8,8 @@ use std::rc::Rc;
 use ib_contract::{Secret, Upstream};
 
 use crate::{
+    bytes::are_same,
+    header_names::{Name, is_alike},
     headers::{is_lower_case_token, is_visible_ascii},
     percent::decode_fully,
     redact::{Needles, SHORTEST_NEEDLE},
@@ -44,6 +46,8 @@ pub(crate) struct Credentials {
     generation: u64,
     hosts: Vec<String>,
     headers: Vec<(Vec<u8>, Secret)>,
+    /// No client's header of these names goes upstream anyway.
+    injects_only_hidden: bool,
     /// The values that prove this generation.
     own: Vec<Secret>,
     /// What no answer may show: those, and the ones of the generation before.
@@ -69,11 +73,14 @@ impl Credentials {
         let hidden: Vec<Secret> = own.iter().cloned().chain(before).collect();
         let needles = Needles::new(hidden.iter().map(|secret| secret.expose().as_bytes()));
         let headers = upstream.headers.iter();
+        let is_hidden =
+            |name: &String| matches!(Name::of(name.as_bytes()), Name::Hidden | Name::Authorization);
         let lengths = hidden.iter().map(|hidden| hidden.expose().len());
         Ok(Self {
             generation: upstream.generation,
             hosts: upstream.hosts.clone(),
             headers: headers.map(|(name, value)| (name.clone().into(), value.clone())).collect(),
+            injects_only_hidden: upstream.headers.keys().all(is_hidden),
             own,
             shortest_hidden: lengths.min().unwrap_or(usize::MAX),
             hidden,
@@ -102,8 +109,8 @@ impl Credentials {
     }
 
     /// Whether the session may be used for a host in lower case.
-    pub(crate) fn covers(&self, host: &str) -> bool {
-        self.hosts.iter().any(|other| other == host)
+    pub(crate) fn covers(&self, host: &[u8]) -> bool {
+        self.hosts.iter().any(|other| are_same(other.as_bytes(), host))
     }
 
     /// The headers to inject: names in lower case, values in the clear.
@@ -117,6 +124,12 @@ impl Credentials {
         self.headers.iter().any(|(other, _)| is_alike(other, name))
     }
 
+    /// Whether no client's header that the session injects, or one that is taken for it, goes upstream
+    /// anyway.
+    pub(crate) fn injects_only_hidden(&self) -> bool {
+        self.injects_only_hidden
+    }
+
     /// Whether the session injects exactly the header `name`.
     pub(crate) fn sets(&self, name: &[u8]) -> bool {
         self.headers.iter().any(|(other, _)| other == name)
@@ -125,6 +138,11 @@ impl Credentials {
     /// What bodies are searched for.
     pub(crate) fn needles(&self) -> Rc<Needles> {
         Rc::clone(&self.needles)
+    }
+
+    /// The length of the shortest value that no answer may show, in bytes: a shorter text shows none.
+    pub(crate) fn shortest_hidden(&self) -> usize {
+        self.shortest_hidden
     }
 
     /// Whether a text shows one of the injected values, of this generation or the one before, plain or
@@ -161,11 +179,6 @@ impl Credentials {
 fn hidden_parts(value: &Secret) -> impl Iterator<Item = Secret> {
     let token = value.expose().rsplit_once(' ').map(|(_, token)| Secret::new(token));
     [Some(value.clone()), token].into_iter().flatten()
-}
-
-fn is_alike(one: &[u8], other: &[u8]) -> bool {
-    let hyphenated = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
-    one.len() == other.len() && one.iter().map(hyphenated).eq(other.iter().map(hyphenated))
 }
 
 fn check_header(name: &str, value: &str) -> Result<(), MalformedGrant> {

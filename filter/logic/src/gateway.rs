@@ -154,6 +154,15 @@ impl Gateway {
         self.streams.borrow_mut().insert(id, stream);
     }
 
+    /// Looks at the state of a stream where it is. `look` must call nothing that could come back here.
+    pub(crate) fn at_stream<T>(
+        &self,
+        id: StreamId,
+        look: impl FnOnce(&mut Stream) -> T,
+    ) -> Option<T> {
+        self.streams.borrow_mut().get_mut(&id).map(look)
+    }
+
     pub(crate) fn take_stream(&self, id: StreamId) -> Option<Stream> {
         self.ended_meanwhile.set(None);
         self.streams.borrow_mut().remove(&id)

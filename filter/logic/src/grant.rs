@@ -64,6 +64,12 @@ impl Grant {
 
     /// The session for a host in lower case.
     pub(crate) fn session_for(&self, host: &str) -> Option<&Rc<Session>> {
+        self.session_named(host.as_bytes())
+    }
+
+    /// The session for a host that is written as its session names it. `None` says nothing about one that
+    /// is written otherwise.
+    pub(crate) fn session_named(&self, host: &[u8]) -> Option<&Rc<Session>> {
         self.sessions.iter().find(|session| session.covers(host))
     }
 

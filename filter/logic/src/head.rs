@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use crate::{
     HeaderMap, bearer,
+    header_names::Name,
+    headers::Names,
     policy::{Location, Policy, TokenFormat},
     refusal::{METHODS, Refusal},
     target::Target,
@@ -16,16 +18,33 @@ pub(crate) struct Request<'a> {
     pub(crate) prefix: &'a str,
     pub(crate) target: Target<'a>,
     pub(crate) token: &'a str,
+    /// What the headers say of the rewrite.
+    pub(crate) leaving: Leaving<'a>,
 }
 
 /// The headers that decide, as they stand.
 #[derive(Default)]
-struct Head<'a> {
-    method: &'a [u8],
-    path: &'a [u8],
+pub(crate) struct Head<'a> {
+    pub(crate) path: &'a [u8],
+    pub(crate) method: &'a [u8],
     authorization: Option<&'a [u8]>,
     has_more_authorization: bool,
     is_of_another_kind: bool,
+    pub(crate) leaving: Leaving<'a>,
+}
+
+/// What the rewrite must know of the client's headers.
+#[derive(Default)]
+pub(crate) struct Leaving<'a> {
+    /// The names of those that never go upstream, each once.
+    pub(crate) hidden: Names<'a>,
+    /// The scheme is that of the upstream already.
+    pub(crate) is_https: bool,
+    has_encoding: bool,
+    /// There is more than one `accept-encoding`.
+    pub(crate) has_more_encodings: bool,
+    /// There is one, and it asks for no encoding.
+    pub(crate) asks_for_identity: bool,
 }
 
 impl<'a> Request<'a> {
@@ -38,7 +57,7 @@ impl<'a> Request<'a> {
         let Location::Under { prefix, rest } = policy.locate(head.path) else {
             return Ok(None);
         };
-        if !METHODS.iter().any(|allowed| allowed.as_bytes() == head.method) {
+        if !head.has_allowed_method() {
             return Err(Refusal::MethodNotAllowed);
         }
         if head.is_of_another_kind {
@@ -55,13 +74,7 @@ impl<'a> Request<'a> {
         if !policy.allows_host(&target.host) {
             return Err(Refusal::HostNotAllowed { host: target.host.into_owned() });
         }
-        Ok(Some(Self { method: head.method, prefix, target, token }))
-    }
-
-    /// The path without its query, for rules.
-    pub(crate) fn path(&self) -> &'a [u8] {
-        let path = self.target.path_and_query;
-        path.split(|byte| *byte == b'?').next().unwrap_or_default()
+        Ok(Some(Self { method: head.method, prefix, target, token, leaving: head.leaving }))
     }
 
     /// The refusal of a host that the token's sessions do not cover.
@@ -71,23 +84,74 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Head<'a> {
-    fn of(headers: &'a HeaderMap) -> Self {
+    /// Reads the headers.
+    pub(crate) fn of(headers: &'a HeaderMap) -> Self {
         let mut head = Self::default();
         for (name, value) in headers.iter() {
-            match name {
-                b":method" => head.method = value,
-                b":path" => head.path = value,
-                b"authorization" => match head.authorization {
-                    None => head.authorization = Some(value),
-                    Some(_) => head.has_more_authorization = true,
-                },
-                b"upgrade" | b":protocol" => head.is_of_another_kind = true,
-                b"connection" => head.is_of_another_kind |= asks_for_upgrade(value),
-                b"content-type" => head.is_of_another_kind |= is_grpc(value),
-                _ => {}
-            }
+            head.take(name, value);
         }
         head
+    }
+
+    #[inline]
+    fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
+        match Name::of(name) {
+            Name::Other | Name::Authority => return,
+            Name::Method => {
+                self.method = value;
+                return;
+            }
+            Name::Path => {
+                self.path = value;
+                return;
+            }
+            Name::Scheme => {
+                self.leaving.is_https = value == b"https";
+                return;
+            }
+            Name::Protocol => {
+                self.is_of_another_kind = true;
+                return;
+            }
+            Name::ContentType => {
+                self.is_of_another_kind |= is_grpc(value);
+                return;
+            }
+            Name::AcceptEncoding => {
+                self.leaving.take_encoding(value);
+                return;
+            }
+            Name::Authorization => match self.authorization {
+                None => self.authorization = Some(value),
+                Some(_) => self.has_more_authorization = true,
+            },
+            Name::Connection => self.is_of_another_kind |= asks_for_upgrade(value),
+            Name::Upgrade => self.is_of_another_kind = true,
+            Name::Hidden => {}
+        }
+        if !self.leaving.hidden.contains(&name) {
+            self.leaving.hidden.push(name);
+        }
+    }
+
+    fn has_allowed_method(&self) -> bool {
+        self.method == b"GET" || METHODS.iter().any(|allowed| allowed.as_bytes() == self.method)
+    }
+
+    /// The token of a request that is written as nearly all are, if nothing stands against it but what a
+    /// token that is known has been through already. `None` says nothing.
+    pub(crate) fn usual_token(&self) -> Option<&'a [u8]> {
+        let is_usual =
+            self.has_allowed_method() && !self.is_of_another_kind && !self.has_more_authorization;
+        if is_usual { self.authorization?.strip_prefix(b"Bearer ") } else { None }
+    }
+}
+
+impl Leaving<'_> {
+    fn take_encoding(&mut self, value: &[u8]) {
+        self.has_more_encodings |= self.has_encoding;
+        self.asks_for_identity = !self.has_encoding && value == b"identity";
+        self.has_encoding = true;
     }
 }
 

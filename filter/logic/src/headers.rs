@@ -6,6 +6,11 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
+/// Names of headers. A request has few that must not leave.
+pub(crate) type Names<'a> = SmallVec<[&'a [u8]; 6]>;
+
 /// A list of headers to set: names in lower case, and values.
 pub type HeaderReferences<'a> = Vec<(&'a [u8], &'a [u8])>;
 
@@ -39,12 +44,10 @@ impl HeaderMap {
             .filter(|texts| *texts <= block.len())
             .ok_or(MalformedHeaders)?;
         let map = Self { block, texts };
-        let needed = map.lengths().try_fold(texts, |sum, (name, value)| {
-            sum.checked_add(name)?.checked_add(value)?.checked_add(2)
-        });
-        match needed {
-            Some(needed) if needed <= map.block.len() => Ok(map),
-            _ => Err(MalformedHeaders),
+        if map.texts_length() <= map.block.len().saturating_sub(texts) {
+            Ok(map)
+        } else {
+            Err(MalformedHeaders)
         }
     }
 
@@ -106,6 +109,17 @@ impl HeaderMap {
         Some(Cow::Owned(joined))
     }
 
+    /// Bytes that the texts should take by what their lengths say.
+    fn texts_length(&self) -> usize {
+        let (lengths, _) =
+            self.block.get(COUNT_BYTES..self.texts).unwrap_or_default().as_chunks::<4>();
+        // Each sum of a block's numbers of 32 bits is less than 2^64. One zero byte follows each text.
+        let sum = lengths.iter().fold(0_u64, |sum, length| {
+            sum.wrapping_add(u64::from(u32::from_le_bytes(*length))).wrapping_add(1)
+        });
+        usize::try_from(sum).unwrap_or(usize::MAX)
+    }
+
     fn lengths(&self) -> impl Iterator<Item = (usize, usize)> {
         let lengths = self.block.get(COUNT_BYTES..self.texts).unwrap_or_default();
         lengths.chunks_exact(LENGTHS_BYTES).map(|pair| {
@@ -119,15 +133,21 @@ impl HeaderMap {
 /// whole map.
 pub struct HeaderEdits<'a> {
     source: &'a HeaderMap,
-    removed: Vec<&'a [u8]>,
-    set: HeaderReferences<'a>,
+    // Lists without memory of their own, as long as they are short: they are made for each request.
+    removed: Names<'a>,
+    set: SmallVec<[(&'a [u8], &'a [u8]); 8]>,
 }
 
 impl<'a> HeaderEdits<'a> {
     /// No changes to `source` yet.
     #[must_use]
     pub fn of(source: &'a HeaderMap) -> Self {
-        Self { source, removed: Vec::with_capacity(8), set: Vec::with_capacity(8) }
+        Self { source, removed: Names::new(), set: SmallVec::new() }
+    }
+
+    /// Removes every header of these names, in lower case and each once; no other changes yet.
+    pub(crate) fn without(source: &'a HeaderMap, removed: Names<'a>) -> Self {
+        Self { source, removed, set: SmallVec::new() }
     }
 
     /// Removes every header of this name, in lower case.

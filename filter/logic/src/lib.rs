@@ -9,6 +9,7 @@
 
 mod asking;
 mod bearer;
+mod bytes;
 mod cache;
 mod config;
 mod counters;
@@ -20,6 +21,7 @@ pub mod fuzzing;
 mod gateway;
 mod grant;
 mod head;
+mod header_names;
 mod headers;
 mod held_answer;
 mod host;
@@ -27,6 +29,7 @@ mod kept_body;
 mod location;
 mod measures;
 mod new_answer;
+mod pairs;
 mod percent;
 mod policy;
 mod query;
@@ -45,6 +48,7 @@ mod tally;
 mod target;
 mod time;
 mod token_service;
+mod usual;
 
 pub use config::ConfigurationError;
 pub use counters::Counter;

@@ -101,7 +101,7 @@ impl Base<'_> {
                 port => port,
             },
         };
-        let is_ours = self.credentials.covers(&host)
+        let is_ours = self.credentials.covers(host.as_bytes())
             && self.policy.allows_host(&host)
             && self.policy.allowed_ports.contains(&port);
         let path = if path.is_empty() { b"/".to_vec() } else { without_dot_segments(path) };

@@ -61,6 +61,9 @@ impl Policy {
         path: &[u8],
         granted: &str,
     ) -> Option<String> {
+        if self.rules.is_empty() {
+            return None;
+        }
         self.rules.missing_scope(host, method, path, granted)
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     cache::Decision,
     flight::{Flight, Purpose},
     grant::Grant,
-    head::Request,
     session::{Session, Standing},
     token_service,
 };
@@ -39,7 +38,7 @@ impl Gateway {
         &self,
         host: &H,
         session: &Rc<Session>,
-        request: &Request<'_>,
+        token: &str,
         headers: &HeaderMap,
         now: Timestamp,
     ) {
@@ -48,7 +47,7 @@ impl Gateway {
         }
         let asked = Asked {
             session: Rc::clone(session),
-            token: request.token.into(),
+            token: token.into(),
             generation: session.credentials().generation(),
             cause: RenewalCause::NearExpiry,
         };

@@ -16,11 +16,12 @@ use crate::{
     cache::Decision,
     flight::{Flight, Purpose},
     head::Request,
+    header_names::is_left_to_the_route,
     held_answer::{Rejected, set_callout},
     new_answer::NewAnswer,
     refusal::Refusal,
     renewal::{Asked, Renewed},
-    rewrite::{APPROVED, for_upstream, is_left_to_the_route},
+    rewrite::{APPROVED, for_upstream},
     session::Standing,
     stream::{Answer, Approved, Stream},
 };
@@ -115,11 +116,12 @@ impl Gateway {
             return;
         }
         let token = match Request::read(&approved.head, &self.policy) {
-            Ok(Some(request)) => Rc::from(request.token),
-            _ => {
-                self.conclude_soon(approved, self.refused(&Refusal::Unavailable));
-                return;
-            }
+            Ok(Some(request)) => Some(Rc::from(request.token)),
+            _ => None,
+        };
+        let Some(token) = token else {
+            self.conclude_soon(approved, self.refused(&Refusal::Unavailable));
+            return;
         };
         let asked = Asked {
             session: Rc::clone(&approved.session),
@@ -234,13 +236,14 @@ impl Gateway {
         let body = approved.body.whole().ok_or(Refusal::Unavailable)?;
         let request = Request::read(&approved.head, &self.policy)?.ok_or(Refusal::Unavailable)?;
         // The hosts of a session may change with its generation.
-        if !approved.credentials.covers(&request.target.host) {
+        if !approved.credentials.covers(request.target.host.as_bytes()) {
             return Err(request.host_refused());
         }
         let authority = request.target.authority();
-        let (target, bodies) = (&request.target, self.policy.bodies);
+        let (credentials, bodies) = (&approved.credentials, self.policy.bodies);
+        let (leaving, target) = (&request.leaving, &request.target);
         let rewritten =
-            for_upstream(&approved.head, target, &authority, &approved.credentials, bodies);
+            for_upstream(&approved.head, leaving, target, &authority, credentials, bodies);
         // The proxy counts the body itself, and the route has no part in a callout.
         let again = |name: &[u8]| {
             !is_left_to_the_route(name) && !matches!(name, APPROVED | b"content-length" | b"expect")

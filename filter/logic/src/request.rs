@@ -10,12 +10,14 @@ use crate::{
     cache::{Decision, Known},
     credentials::Credentials,
     grant::Grant,
-    head::Request,
-    policy::{NoteMode, TokenFormat},
+    head::{Head, Leaving, Request},
+    policy::{Location, NoteMode, TokenFormat},
     refusal::Refusal,
     rewrite::for_upstream,
     session::{Session, Standing},
     stream::{Answer, Approved, Stream, Waiting},
+    target::Target,
+    usual::UsualHit,
 };
 
 impl Gateway {
@@ -30,37 +32,53 @@ impl Gateway {
         let Ok(headers) = host.request_headers() else {
             return self.refuse(host, &Refusal::Unavailable);
         };
-        let request = match Request::read(&headers, &self.policy) {
-            Ok(Some(request)) => request,
-            Ok(None) => return HeadersFlow::Continue,
-            Err(refusal) => return self.refuse(host, &refusal),
+        match self.decide(host, stream, &headers, is_last) {
+            Ok(admitted) => {
+                self.approve(stream, admitted, headers, is_last);
+                HeadersFlow::Continue
+            }
+            Err(flow) => flow,
+        }
+    }
+
+    /// Finds out what becomes of a request. It may go upstream, and has been rewritten; or it has been
+    /// refused, waits, or is none of the gateway's business.
+    fn decide<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        headers: &HeaderMap,
+        is_last: bool,
+    ) -> Result<Admitted, HeadersFlow> {
+        let head = Head::of(headers);
+        let Location::Under { rest, .. } = self.policy.locate(head.path) else {
+            return Err(HeadersFlow::Continue);
         };
         let now = host.now();
-        let grant = match self.look_up(request.token, now) {
-            Some(Decision::Granted(grant)) => grant,
-            Some(Decision::Refused(reason)) => {
-                self.count(Counter::CacheRefused);
-                return self.refuse(host, &reason.into());
-            }
-            None => return self.miss(host, stream, &request, &headers, is_last),
-        };
-        let admitted = match self.admit(host, &headers, &request, &grant, now) {
-            Ok(admitted) => admitted,
-            Err(Denied::Ended) => {
-                self.decisions.borrow_mut().forget(request.token);
-                return self.miss(host, stream, &request, &headers, is_last);
-            }
-            Err(Denied::Refused(refusal)) => {
-                self.count(Counter::CacheHit);
-                return self.refuse(host, &refusal);
-            }
-        };
-        self.count(Counter::CacheHit);
-        if admitted.is_due {
-            self.renew_in_background(host, &admitted.session, &request, &headers, now);
+        if let Some(hit) = self.usual_hit(&head, rest, now) {
+            #[cfg(test)]
+            self.check_by_the_long_way(headers, &hit, now);
+            return self.admit_usual(host, headers, &head, hit, now);
         }
-        self.approve(stream, admitted, headers, is_last);
-        HeadersFlow::Continue
+        self.decide_closely(host, stream, headers, is_last, now)
+    }
+
+    fn admit_usual<H: Host>(
+        &self,
+        host: &H,
+        headers: &HeaderMap,
+        head: &Head<'_>,
+        hit: UsualHit<'_>,
+        now: Timestamp,
+    ) -> Result<Admitted, HeadersFlow> {
+        self.count(Counter::CacheHit);
+        let UsualHit { grant, session, credentials, target, is_due } = hit;
+        self.rewrite(host, headers, &head.leaving, &target, &credentials, &grant)
+            .map_err(|error| self.refuse(host, &error.into()))?;
+        if is_due {
+            self.renew_usual(host, headers, &session, now);
+        }
+        Ok(Admitted { session, credentials, is_due })
     }
 
     /// A piece of the request's body is here, `length` bytes. `is_last`: no other follows.
@@ -113,8 +131,62 @@ impl Gateway {
         Some(decision)
     }
 
-    fn vouches_for(&self, kept_at: Timestamp, now: Timestamp) -> bool {
+    pub(crate) fn vouches_for(&self, kept_at: Timestamp, now: Timestamp) -> bool {
         self.feed.as_ref().is_none_or(|feed| feed.borrow().vouches_for(kept_at, now))
+    }
+
+    #[inline(never)]
+    fn renew_usual<H: Host>(
+        &self,
+        host: &H,
+        headers: &HeaderMap,
+        session: &Rc<Session>,
+        now: Timestamp,
+    ) {
+        if let Ok(Some(request)) = Request::read(headers, &self.policy) {
+            self.renew_in_background(host, session, request.token, headers, now);
+        }
+    }
+
+    /// Decides about a request that is not written as nearly all are, or whose token is not known.
+    #[inline(never)]
+    fn decide_closely<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        headers: &HeaderMap,
+        is_last: bool,
+        now: Timestamp,
+    ) -> Result<Admitted, HeadersFlow> {
+        let request = match Request::read(headers, &self.policy) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Err(HeadersFlow::Continue),
+            Err(refusal) => return Err(self.refuse(host, &refusal)),
+        };
+        let grant = match self.look_up(request.token, now) {
+            Some(Decision::Granted(grant)) => grant,
+            Some(Decision::Refused(reason)) => {
+                self.count(Counter::CacheRefused);
+                return Err(self.refuse(host, &reason.into()));
+            }
+            None => return Err(self.miss(host, stream, &request, headers, is_last)),
+        };
+        let admitted = match self.admit(host, headers, &request, &grant, now) {
+            Ok(admitted) => admitted,
+            Err(Denied::Ended) => {
+                self.decisions.borrow_mut().forget(request.token);
+                return Err(self.miss(host, stream, &request, headers, is_last));
+            }
+            Err(Denied::Refused(refusal)) => {
+                self.count(Counter::CacheHit);
+                return Err(self.refuse(host, &refusal));
+            }
+        };
+        self.count(Counter::CacheHit);
+        if admitted.is_due {
+            self.renew_in_background(host, &admitted.session, request.token, headers, now);
+        }
+        Ok(admitted)
     }
 
     /// Nothing can be said about the token yet: the stream waits for the token service, if the token
@@ -184,24 +256,33 @@ impl Gateway {
             Standing::Over(reason) => return Err(Refusal::from(reason).into()),
             Standing::Ended => return Err(Denied::Ended),
         };
-        let missing = self.policy.missing_scope(
-            &request.target.host,
-            request.method,
-            request.path(),
-            grant.scope(),
-        );
+        let target = &request.target;
+        let missing =
+            self.policy.missing_scope(&target.host, request.method, target.path(), grant.scope());
         if let Some(scope) = missing {
-            return Err(Refusal::InsufficientScope { scope: scope.to_owned() }.into());
+            return Err(Refusal::InsufficientScope { scope }.into());
         }
         let credentials = session.credentials();
-        let authority = request.target.authority();
+        self.rewrite(host, headers, &request.leaving, target, &credentials, grant)?;
+        Ok(Admitted { session: Rc::clone(session), credentials, is_due })
+    }
+
+    /// Makes the client's request the one for the upstream, and marks it as approved.
+    fn rewrite<H: Host>(
+        &self,
+        host: &H,
+        headers: &HeaderMap,
+        leaving: &Leaving<'_>,
+        target: &Target<'_>,
+        credentials: &Credentials,
+        grant: &Grant,
+    ) -> Result<(), HostError> {
         if self.policy.notes == NoteMode::All {
             host.set_note(Note::Decision, grant.note())?;
         }
-        let bodies = self.policy.bodies;
-        let edits = for_upstream(headers, &request.target, &authority, &credentials, bodies);
-        host.edit_request_headers(&edits)?;
-        Ok(Admitted { session: Rc::clone(session), credentials, is_due })
+        let (authority, bodies) = (target.authority(), self.policy.bodies);
+        let edits = for_upstream(headers, leaving, target, &authority, credentials, bodies);
+        host.edit_request_headers(&edits)
     }
 
     /// Notes that a stream goes upstream.
@@ -254,10 +335,10 @@ impl Gateway {
         };
         let headers = host.request_headers()?;
         // The decision is about `token`, and about no other that the headers might hold by now.
-        let request = Request::read(&headers, &self.policy)?
+        let admitted = Request::read(&headers, &self.policy)?
             .filter(|request| request.token == token)
+            .map(|request| self.admit(host, &headers, &request, grant, now))
             .ok_or(Refusal::Unavailable)?;
-        let admitted = self.admit(host, &headers, &request, grant, now);
         match admitted {
             Ok(admitted) => Ok((admitted, headers)),
             Err(Denied::Refused(refusal)) => Err(refusal),
@@ -270,6 +351,7 @@ impl Gateway {
     ///
     /// Where the host takes no answer the stream stays paused, which is closed too: the proxy's
     /// timeouts end it.
+    #[inline(never)]
     pub(crate) fn refuse<H: Host>(&self, host: &H, refusal: &Refusal) -> HeadersFlow {
         // For the access log alone: a host that refuses it is no reason to say nothing to the client.
         let note = format!("refused outcome={}", refusal.outcome());

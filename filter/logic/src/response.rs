@@ -4,11 +4,13 @@
 //! Only streams that the gateway sent upstream are looked at.
 
 use crate::{
-    BodyFlow, Counter, Gateway, HeaderMap, HeadersFlow, Host, StreamId, TrailersFlow, held_answer,
+    BodyFlow, Counter, Gateway, HeaderMap, HeadersFlow, Host, StreamId, TrailersFlow,
+    credentials::Credentials,
+    held_answer,
     policy::BodyMode,
     redact::{self, BodyPlan, Redacted, Redactor},
     refusal::Refusal,
-    response_headers::for_client,
+    response_headers::{for_client, stays},
     stream::{Answer, Approved, Stream},
 };
 
@@ -25,32 +27,60 @@ impl Gateway {
         stream: StreamId,
         is_last: bool,
     ) -> HeadersFlow {
-        let mut approved = match self.take_stream(stream) {
-            Some(Stream::Approved(approved)) => approved,
-            Some(Stream::Waiting(waiting)) => {
-                // The proxy has answered while we waited: the callout's answer comes too late.
-                self.flights.borrow_mut().leave(waiting.callout, stream);
-                return HeadersFlow::Continue;
-            }
+        match self.at_stream(stream, |state| matches!(state, Stream::Approved(_))) {
             None => return HeadersFlow::Continue,
-        };
+            Some(false) => return self.is_answered_while_waiting(stream),
+            Some(true) => {}
+        }
         let Ok(headers) = host.response_headers() else {
+            self.take_stream(stream);
             return self.refuse(host, &Refusal::Unavailable);
         };
-        let head = Head::of(&headers);
+        let passes_as_it_is = self.at_stream(stream, |state| match state {
+            Stream::Approved(approved) => self.passes_as_it_is(&headers, approved, is_last),
+            Stream::Waiting(_) => false,
+        });
+        if passes_as_it_is == Some(true) {
+            return HeadersFlow::Continue;
+        }
+        self.on_unusual_headers(host, stream, &headers, is_last)
+    }
+
+    /// The headers of an answer that does not simply pass. (Apart, so that the usual way stays short.)
+    #[inline(never)]
+    fn on_unusual_headers<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        headers: &HeaderMap,
+        is_last: bool,
+    ) -> HeadersFlow {
+        let Some(Stream::Approved(mut approved)) = self.take_stream(stream) else {
+            return HeadersFlow::Continue;
+        };
+        let head = Head::of(headers);
         let flow = match head.status {
             b"401" => self.reject(host, stream, &mut approved, is_last),
-            b"404" if !is_last && held_answer::may_say_that_the_session_is_gone(&headers) => {
+            b"404" if !is_last && held_answer::may_say_that_the_session_is_gone(headers) => {
                 approved.answer = Answer::Suspected { held: 0 };
                 HeadersFlow::Hold
             }
-            _ => match self.pass(host, &headers, &head, &mut approved, is_last) {
+            _ => match self.pass(host, headers, &head, &mut approved, is_last) {
                 Ok(()) => HeadersFlow::Continue,
                 Err(refusal) => return self.refuse(host, &refusal),
             },
         };
         self.put_stream(stream, Stream::Approved(approved));
         flow
+    }
+
+    /// The proxy has answered a request that waits: the callout's answer comes too late.
+    #[inline(never)]
+    fn is_answered_while_waiting(&self, stream: StreamId) -> HeadersFlow {
+        if let Some(Stream::Waiting(waiting)) = self.take_stream(stream) {
+            self.flights.borrow_mut().leave(waiting.callout, stream);
+        }
+        HeadersFlow::Continue
     }
 
     /// A piece of the response's body is here: `length` bytes with what was held back before.
@@ -62,22 +92,40 @@ impl Gateway {
         length: usize,
         is_last: bool,
     ) -> BodyFlow {
-        let mut approved = match self.take_stream(stream) {
-            Some(Stream::Approved(approved)) => approved,
-            Some(other) => {
-                self.put_stream(stream, other);
-                return BodyFlow::Continue;
-            }
-            None => return BodyFlow::Continue,
+        let next = self.at_stream(stream, |state| match state {
+            Stream::Approved(approved) => match &mut approved.answer {
+                Answer::Redacting(redactor) => self.search(host, redactor, length, is_last),
+                Answer::Passing => Next::Pass,
+                Answer::Suspected { .. } | Answer::Rejected(_) => Next::Held,
+            },
+            Stream::Waiting(_) => Next::Pass,
+        });
+        match next {
+            None | Some(Next::Pass) => return BodyFlow::Continue,
+            Some(Next::Replace(masked)) => return self.replace(host, length, &masked),
+            Some(Next::CutOff) => return self.cut_off(host),
+            Some(Next::Held) => {}
+        }
+        self.on_held_body(host, stream, length, is_last)
+    }
+
+    /// A piece of the body of an answer that is held. (Apart, so that the usual way stays short.)
+    #[inline(never)]
+    fn on_held_body<H: Host>(
+        &self,
+        host: &H,
+        stream: StreamId,
+        length: usize,
+        is_last: bool,
+    ) -> BodyFlow {
+        let Some(Stream::Approved(mut approved)) = self.take_stream(stream) else {
+            return BodyFlow::Continue;
         };
-        let flow = match &mut approved.answer {
-            Answer::Passing => BodyFlow::Continue,
-            Answer::Redacting(redactor) => self.redact(host, redactor, length, is_last),
-            Answer::Suspected { held } => {
-                *held = length;
-                self.read_suspected(host, stream, &mut approved, length, is_last)
-            }
-            Answer::Rejected(_) => self.on_rejected_body(host, &mut approved, length, is_last),
+        let flow = if let Answer::Suspected { held } = &mut approved.answer {
+            *held = length;
+            self.read_suspected(host, stream, &mut approved, length, is_last)
+        } else {
+            self.on_rejected_body(host, &mut approved, length, is_last)
         };
         self.put_stream(stream, Stream::Approved(approved));
         flow
@@ -113,6 +161,22 @@ impl Gateway {
         if is_dropped && is_over { TrailersFlow::Continue } else { TrailersFlow::Pause }
     }
 
+    /// Whether an answer goes to the client as nearly all do: with its headers as they are. `false` says
+    /// nothing, and has changed nothing.
+    fn passes_as_it_is(&self, headers: &HeaderMap, approved: &mut Approved, is_last: bool) -> bool {
+        let credentials = &approved.credentials;
+        let (head, stay) = Head::and_whether_they_stay(headers, credentials);
+        let is_usual = stay
+            && !matches!(head.status, b"401" | b"404")
+            && approved.session.generation() == credentials.generation();
+        if !is_usual || self.begin_body(headers, &head, approved, is_last).is_err() {
+            return false;
+        }
+        #[cfg(test)]
+        assert!(for_client(headers, approved, &self.policy).is_none(), "a header was overlooked");
+        true
+    }
+
     /// Lets an answer through, cleaned.
     fn pass<H: Host>(
         &self,
@@ -122,27 +186,17 @@ impl Gateway {
         approved: &mut Approved,
         is_last: bool,
     ) -> Result<(), Refusal> {
-        approved.answer = Answer::Passing;
-        // It will not be sent again, and others may need the room.
-        approved.body.lose();
         // An answer may show the newer session that came while it was under way.
         let newest = approved.session.credentials();
         if newest.generation() == approved.credentials.generation().saturating_add(1) {
             approved.credentials = newest;
         }
-        if !is_last && self.policy.bodies == BodyMode::Redact {
-            match head.body_plan(headers) {
-                BodyPlan::Pass => {}
-                BodyPlan::Redact => {
-                    self.count(Counter::BodySearched);
-                    let redactor = Redactor::new(approved.credentials.needles());
-                    approved.answer = Answer::Redacting(redactor);
-                }
-                BodyPlan::Unreadable => {
-                    return Err(Refusal::UnreadableAnswer { host: self.target_host(approved) });
-                }
-                BodyPlan::PartOfJson => return Err(Refusal::PartOfJson),
-            }
+        if let Err(unsearchable) = self.begin_body(headers, head, approved, is_last) {
+            let host = self.target_host(approved);
+            return Err(match unsearchable {
+                Unsearchable::Encoded => Refusal::UnreadableAnswer { host },
+                Unsearchable::PartOfJson => Refusal::PartOfJson,
+            });
         }
         if let Some(edited) = for_client(headers, approved, &self.policy) {
             host.set_response_headers(&edited)?;
@@ -150,24 +204,55 @@ impl Gateway {
         Ok(())
     }
 
-    fn redact<H: Host>(
+    /// Decides how the body of an answer that goes through is treated.
+    fn begin_body(
+        &self,
+        headers: &HeaderMap,
+        head: &Head<'_>,
+        approved: &mut Approved,
+        is_last: bool,
+    ) -> Result<(), Unsearchable> {
+        let is_looked_at = !is_last && self.policy.bodies == BodyMode::Redact;
+        let plan = if is_looked_at { head.body_plan(headers) } else { BodyPlan::Pass };
+        approved.answer = match plan {
+            BodyPlan::Pass => Answer::Passing,
+            BodyPlan::Redact => {
+                self.count(Counter::BodySearched);
+                Answer::Redacting(Redactor::new(approved.credentials.needles()))
+            }
+            BodyPlan::Unreadable => return Err(Unsearchable::Encoded),
+            BodyPlan::PartOfJson => return Err(Unsearchable::PartOfJson),
+        };
+        // It will not be sent again, and others may need the room.
+        approved.body.lose();
+        Ok(())
+    }
+
+    /// Searches a piece of a body. Calls nothing that could come back.
+    fn search<H: Host>(
         &self,
         host: &H,
         redactor: &mut Redactor,
         length: usize,
         is_last: bool,
-    ) -> BodyFlow {
+    ) -> Next {
         let chunk = if length == 0 { Ok(Vec::new()) } else { host.response_body(length) };
-        let Ok(chunk) = chunk else { return self.cut_off(host) };
+        let Ok(chunk) = chunk else { return Next::CutOff };
         match redactor.push(chunk, is_last) {
-            Redacted::Unchanged => BodyFlow::Continue,
-            Redacted::Replaced(masked) => match host.replace_response_body(length, &masked) {
-                Ok(()) => {
-                    self.count(Counter::BodyMasked);
-                    BodyFlow::Continue
-                }
-                Err(_) => self.cut_off(host),
-            },
+            Redacted::Unchanged => Next::Pass,
+            Redacted::Replaced(masked) => Next::Replace(masked),
+        }
+    }
+
+    /// Puts a masked piece in the place of the `length` bytes that it was.
+    #[inline(never)]
+    fn replace<H: Host>(&self, host: &H, length: usize, masked: &[u8]) -> BodyFlow {
+        match host.replace_response_body(length, masked) {
+            Ok(()) => {
+                self.count(Counter::BodyMasked);
+                BodyFlow::Continue
+            }
+            Err(_) => self.cut_off(host),
         }
     }
 
@@ -205,11 +290,31 @@ impl Gateway {
             let _paused = self.refuse(host, &refusal);
             return BodyFlow::Buffer;
         }
-        match &mut approved.answer {
-            Answer::Redacting(redactor) => self.redact(host, redactor, length, is_last),
-            _ => BodyFlow::Continue,
+        let Answer::Redacting(redactor) = &mut approved.answer else { return BodyFlow::Continue };
+        match self.search(host, redactor, length, is_last) {
+            Next::Replace(masked) => self.replace(host, length, &masked),
+            Next::CutOff => self.cut_off(host),
+            Next::Pass | Next::Held => BodyFlow::Continue,
         }
     }
+}
+
+/// What becomes of a piece of a body.
+enum Next {
+    /// It goes on as it is.
+    Pass,
+    /// Other bytes go on in its place.
+    Replace(Vec<u8>),
+    /// It cannot be searched, so it goes no further.
+    CutOff,
+    /// It belongs to an answer that is held.
+    Held,
+}
+
+/// Why a body that should be searched cannot be.
+enum Unsearchable {
+    Encoded,
+    PartOfJson,
 }
 
 /// What of a response's headers decides how its body is treated, read in one pass.
@@ -225,25 +330,41 @@ struct Head<'a> {
 impl<'a> Head<'a> {
     fn of(headers: &'a HeaderMap) -> Self {
         let mut head = Self::default();
-        for (name, value) in headers.iter() {
-            let place = match name {
-                b":status" => {
-                    head.status = value;
-                    continue;
-                }
-                b"content-type" => &mut head.content_type,
-                b"content-encoding" => &mut head.content_encoding,
-                _ => continue,
-            };
-            head.has_more |= place.replace(value).is_some();
-        }
+        headers.iter().for_each(|(name, value)| head.take(name, value));
         head
+    }
+
+    /// The same in one pass with whether all of the headers may stay as they are: `true` is sure.
+    fn and_whether_they_stay(headers: &'a HeaderMap, credentials: &Credentials) -> (Self, bool) {
+        let mut head = Self::default();
+        let mut stay = true;
+        for (name, value) in headers.iter() {
+            head.take(name, value);
+            stay &= stays(name, value, credentials);
+        }
+        (head, stay)
+    }
+
+    #[inline]
+    fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
+        let place = match name {
+            b":status" => {
+                self.status = value;
+                return;
+            }
+            b"content-type" => &mut self.content_type,
+            b"content-encoding" => &mut self.content_encoding,
+            _ => return,
+        };
+        self.has_more |= place.replace(value).is_some();
     }
 
     /// How the body is treated, where bodies are searched.
     fn body_plan(&self, headers: &HeaderMap) -> BodyPlan {
-        let status = std::str::from_utf8(self.status).ok();
-        let status = status.and_then(|status| status.parse().ok()).unwrap_or_default();
+        let status = match self.status {
+            b"200" => 200,
+            other => std::str::from_utf8(other).ok().and_then(|it| it.parse().ok()).unwrap_or(0),
+        };
         if !self.has_more {
             return redact::plan(status, self.content_type, self.content_encoding);
         }

@@ -7,14 +7,19 @@ use std::borrow::Cow;
 
 use crate::{
     HeaderMap,
+    credentials::Credentials,
     head::Request,
     location::{Ambiguous, Base},
+    pairs::{any_pair, is},
     policy::Policy,
     stream::Approved,
 };
 
 const LOCATION: &[u8] = b"location";
 const CONTENT_LOCATION: &[u8] = b"content-location";
+const CACHE_CONTROL: &[u8] = b"cache-control";
+const SURROGATE_CONTROL: &[u8] = b"surrogate-control";
+const CDN_CACHE_CONTROL: &[u8] = b"cdn-cache-control";
 
 /// The headers for the client. `None`: they may stay as they are.
 pub(crate) fn for_client(
@@ -46,6 +51,23 @@ pub(crate) fn for_client(
     Some(HeaderMap::from_pairs(&pairs))
 }
 
+/// Whether a header that comes once or more stays as it is, whatever others there are. `false` says
+/// nothing.
+#[inline]
+pub(crate) fn stays(name: &[u8], value: &[u8], credentials: &Credentials) -> bool {
+    let is_edited = match name.len() {
+        ..8 => false,
+        8 => name == LOCATION,
+        13 => name == CACHE_CONTROL && !is_harmless(value),
+        16 => name == CONTENT_LOCATION,
+        17.. => name == SURROGATE_CONTROL || name.ends_with(CDN_CACHE_CONTROL),
+        _ => false,
+    };
+    let shortest = credentials.shortest_hidden();
+    let is_short = name.len() < shortest && value.len() < shortest;
+    !is_edited && (is_short || !(credentials.shows_in(value) || credentials.shows_in(name)))
+}
+
 /// What happens to one header of the response.
 enum Edit {
     Keep,
@@ -61,11 +83,11 @@ fn edit(name: &[u8], value: &[u8], approved: &Approved, policy: &Policy) -> Edit
     let edit = match name {
         [b':', ..] => return Edit::Keep,
         LOCATION | CONTENT_LOCATION => rewrite_reference(value, approved, policy),
-        b"cache-control" => make_private(value).map_or(Edit::Keep, Edit::Replace),
+        CACHE_CONTROL => make_private(value).map_or(Edit::Keep, Edit::Replace),
         // Directives for shared caches alone (RFC 9213 and its forerunner), which must not keep
         // what belongs to one user.
-        b"surrogate-control" => Edit::Drop,
-        _ if name.ends_with(b"cdn-cache-control") => Edit::Drop,
+        SURROGATE_CONTROL => Edit::Drop,
+        _ if name.ends_with(CDN_CACHE_CONTROL) => Edit::Drop,
         _ => Edit::Keep,
     };
     let shown = match &edit {
@@ -93,6 +115,24 @@ fn rewrite_reference(value: &[u8], approved: &Approved, policy: &Policy) -> Edit
     }
 }
 
+/// Whether a `cache-control` stays as it is. `false` says nothing.
+fn is_harmless(value: &[u8]) -> bool {
+    // Of `public`, `s-maxage`, and the two that end in `-revalidate`.
+    let holds_a_beginning = any_pair(value, |byte, next| {
+        let (byte, next) = (byte | 0x20, next | 0x20);
+        let is_pair = |first, second| is(byte, first) & is(next, second);
+        is_pair(b'p', b'u') | is_pair(b's', b'-') | is_pair(b'-', b'r')
+    });
+    let names_private = |at: usize| {
+        let name = value.get(..at).unwrap_or_default().trim_ascii_end();
+        name.last_chunk::<7>().is_some_and(|name| name.eq_ignore_ascii_case(b"private"))
+    };
+    match holds_a_beginning {
+        Some(holds) => !holds && !memchr::memchr_iter(b'=', value).any(names_private),
+        None => make_private(value).is_none(),
+    }
+}
+
 /// `cache-control` for answers that belong to one user. Whatever lets a shared cache keep the answer
 /// to a request with credentials (RFC 9111 section 3.5), or keep all of it but some headers
 /// (`private="x"`), makes way for `private` or stands beside it. `None` where nothing changes.
@@ -101,12 +141,23 @@ fn make_private(value: &[u8]) -> Option<Vec<u8>> {
     let mut may_be_shared = false;
     let mut is_private = false;
     for directive in split_directives(value) {
-        let (name, argument) = parts(directive);
+        let (name, has_argument) = parts(directive);
         let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-        is_shared |= is(b"public") || is(b"s-maxage") || (is(b"private") && argument);
-        may_be_shared |= is(b"must-revalidate") || is(b"proxy-revalidate");
-        // What nobody may keep no shared cache keeps (RFC 9111 section 3).
-        is_private |= is(b"no-store") || (is(b"private") && !argument);
+        match name.len() {
+            6 => is_shared |= is(b"public"),
+            7 if is(b"private") => {
+                is_shared |= has_argument;
+                is_private |= !has_argument;
+            }
+            8 => {
+                is_shared |= is(b"s-maxage");
+                // What nobody may keep no shared cache keeps (RFC 9111 section 3).
+                is_private |= is(b"no-store");
+            }
+            15 => may_be_shared |= is(b"must-revalidate"),
+            16 => may_be_shared |= is(b"proxy-revalidate"),
+            _ => {}
+        }
     }
     if !is_shared && (!may_be_shared || is_private) {
         return None;

@@ -21,7 +21,13 @@ impl Rules {
         Self { rules, tunnels }
     }
 
+    /// Whether no request needs any scope.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// All the scope that a request needs, if `granted` lacks any of it.
+    #[inline(never)]
     pub(crate) fn missing_scope(
         &self,
         host: &str,
@@ -29,9 +35,6 @@ impl Rules {
         path: &[u8],
         granted: &str,
     ) -> Option<String> {
-        if self.rules.is_empty() {
-            return None;
-        }
         let path = JudgedPath::of(path);
         let is_tunnelled = path.is_under_one_of(&self.tunnels);
         let needed = || {

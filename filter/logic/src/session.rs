@@ -71,8 +71,13 @@ impl Session {
         Rc::clone(&self.state.borrow().credentials)
     }
 
+    /// The generation of the newest credentials.
+    pub(crate) fn generation(&self) -> u64 {
+        self.state.borrow().credentials.generation()
+    }
+
     /// Whether the session may be used for a host in lower case.
-    pub(crate) fn covers(&self, host: &str) -> bool {
+    pub(crate) fn covers(&self, host: &[u8]) -> bool {
         self.state.borrow().credentials.covers(host)
     }
 

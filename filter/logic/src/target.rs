@@ -5,7 +5,11 @@
 
 use std::borrow::Cow;
 
-use crate::{percent::decode_fully, query::has_session_key};
+use crate::{
+    pairs::{any_pair, is, is_above},
+    percent::decode_fully,
+    query::has_session_key,
+};
 
 /// The port of `https`, which a target need not name.
 pub(crate) const DEFAULT_PORT: u16 = 443;
@@ -42,6 +46,19 @@ impl<'a> Target<'a> {
         }
         check_path_and_query(path_and_query)?;
         Ok(Self { host, port, path_and_query })
+    }
+
+    /// Reads a target that is written as nearly all are: with a path that means one thing to every reader,
+    /// and without a port. `None` says nothing. Whether the host is one, the caller must know.
+    pub(crate) fn usual(rest: &'a [u8]) -> Option<Self> {
+        let (host, path_and_query) = rest.split_at_checked(memchr::memchr(b'/', rest)?)?;
+        let host = Cow::Borrowed(std::str::from_utf8(host).ok()?);
+        is_plain(path_and_query).then_some(Self { host, port: DEFAULT_PORT, path_and_query })
+    }
+
+    /// The path without its query.
+    pub(crate) fn path(&self) -> &'a [u8] {
+        self.path_and_query.split(|byte| *byte == b'?').next().unwrap_or_default()
     }
 
     /// The value of `:authority` for this target: the port is named where it is not the default.
@@ -195,6 +212,29 @@ fn judge_path_and_query(path_and_query: &[u8]) -> Result<(), TargetError> {
 /// another reader, no segment begins with a dot, and no key of the query could be read as `sid`. `false`
 /// says nothing.
 fn is_plain(path_and_query: &[u8]) -> bool {
+    holds_nothing_special(path_and_query) || is_plain_byte_by_byte(path_and_query)
+}
+
+/// The same for those that hold nothing that could matter anywhere, written so that the compiler makes
+/// vector instructions of it. `false` says nothing.
+fn holds_nothing_special(text: &[u8]) -> bool {
+    let found = any_pair(text, |byte, next| {
+        let begins_key = is(byte, b'?') | is(byte, b'&') | is(byte, b';');
+        let is_sid_like = is(next | 0x20, b's') | is(next, b'+');
+        let is_dot_segment_like = is(byte, b'/') & is(next, b'.');
+        is_special(byte) | (begins_key & is_sid_like) | is_dot_segment_like
+    });
+    found == Some(false) && text.last().is_none_or(|last| is_special(*last) == 0)
+}
+
+/// No visible ASCII character, or one that may mean another thing to another reader.
+#[inline(always)]
+const fn is_special(byte: u8) -> u8 {
+    let is_not_visible_ascii = is_above(byte.wrapping_sub(b'!'), b'~' - b'!');
+    is_not_visible_ascii | is(byte, b'%') | is(byte, b'\\') | is(byte, b'#')
+}
+
+fn is_plain_byte_by_byte(path_and_query: &[u8]) -> bool {
     let mut bytes = path_and_query.iter();
     let mut begins_segment = false;
     let is_plain_path = bytes.by_ref().take_while(|byte| **byte != b'?').all(|byte| {

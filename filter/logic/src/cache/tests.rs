@@ -111,7 +111,7 @@ fn a_flood_of_bad_tokens_cannot_push_a_good_one_out() {
     assert!(matches!(decision(&mut cache, "good", at(1)), Some(Decision::Granted(_))));
     assert!(cache.get("bad-999", at(1)).is_some());
     assert!(cache.get("bad-997", at(1)).is_none());
-    assert_eq!(cache.refused.entries.len(), 2);
+    assert_eq!(cache.refused.len(), 2);
 }
 
 #[test]
@@ -120,11 +120,11 @@ fn memory_is_bounded_in_bytes_too() {
     let mut cache = DecisionCache::new(bounded);
     for number in 0..1000 {
         cache.keep(&format!("{number:04000}"), granted(&format!("{number:04000}")), at(0), 60);
-        assert!(cache.granted.bytes <= 65_536);
+        assert!(cache.granted.bytes() <= 65_536);
     }
-    let sizes: usize = cache.granted.entries.iter().map(|(_, entry)| entry.size).sum();
-    assert_eq!(cache.granted.bytes, sizes);
-    assert!(cache.granted.entries.len() >= 5);
+    let sizes: usize = cache.granted.iter().map(|entry| entry.size).sum();
+    assert_eq!(cache.granted.bytes(), sizes);
+    assert!(cache.granted.len() >= 5);
     cache.keep(&"x".repeat(65_536), granted(&"x".repeat(65_536)), at(0), 60);
     assert!(cache.get(&"x".repeat(65_536), at(0)).is_none(), "larger than the whole cache");
 }
@@ -137,8 +137,8 @@ fn a_newer_decision_takes_the_place_of_the_older_one() {
     assert!(matches!(decision(&mut cache, "token", at(1)), Some(Decision::Refused(_))));
     cache.keep("token", granted("token"), at(2), 60);
     assert!(matches!(decision(&mut cache, "token", at(2)), Some(Decision::Granted(_))));
-    assert_eq!((cache.granted.entries.len(), cache.refused.entries.len()), (1, 0));
-    assert_eq!(cache.refused.bytes, 0);
+    assert_eq!((cache.granted.len(), cache.refused.len()), (1, 0));
+    assert_eq!(cache.refused.bytes(), 0);
 }
 
 #[test]
@@ -220,6 +220,6 @@ fn after_a_reset_of_the_feed_nothing_is_known_of_anybody() {
     cache.keep("bad", refused(), at(0), 5);
     cache.clear();
     assert_eq!((cache.counts(), cache.by_name.len()), ((0, 0), 0));
-    assert_eq!((cache.granted.bytes, cache.refused.bytes), (0, 0));
+    assert_eq!((cache.granted.bytes(), cache.refused.bytes()), (0, 0));
     assert!(cache.get("good", at(0)).is_none() && cache.get("bad", at(0)).is_none());
 }

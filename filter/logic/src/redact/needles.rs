@@ -23,6 +23,9 @@ pub(crate) struct Needles {
     window: usize,
     /// How far the window can move on, by the pair of bytes at its end. No entries: no needles.
     shifts: Box<[u8]>,
+    /// The pairs of bytes of each needle's window. A part of the processor's nearest cache that is much
+    /// smaller than the table's.
+    pairs: PairSet,
     /// The bytes of the needles, in both cases.
     bytes: ByteSet,
     /// A needle holds a byte that escapes are made of.
@@ -53,8 +56,13 @@ impl Needles {
             needle.iter().take(1).for_each(|byte| beginnings.insert_both_cases(*byte));
         }
         let shifts = shifts(&needles, window);
+        let mut pairs = PairSet::default();
+        for needle in &needles {
+            let windows = needle.array_windows::<2>().take(window.saturating_sub(1));
+            windows.for_each(|pair| pairs.insert(*pair));
+        }
         let have_marks = b"%\\/\"".iter().any(|mark| bytes.contains(*mark));
-        Self { needles, longest, window, shifts, bytes, have_marks, beginnings }
+        Self { needles, longest, window, shifts, pairs, bytes, have_marks, beginnings }
     }
 
     /// Whether there is nothing to search for.
@@ -101,6 +109,38 @@ impl Needles {
     /// Whether one of the needles stands in a text without any escape.
     pub(crate) fn are_plainly_in(&self, text: &[u8]) -> bool {
         self.find_plain(text, 0).is_some()
+    }
+
+    /// Whether one of the needles can stand in a text without any escape. `false` is sure.
+    ///
+    /// Every plain occurrence has one of the pairs that are looked at. None of them hangs on the one
+    /// before, so the processor looks at several at once.
+    pub(super) fn may_be_plainly_in(&self, text: &[u8]) -> bool {
+        let Some(stride) = self.window.checked_sub(1).filter(|stride| *stride > 0) else {
+            return false;
+        };
+        let may_be_at = |(number, chunk): (usize, &[u8])| {
+            let is_in_needle = chunk.first_chunk().is_some_and(|pair| self.pairs.contains(*pair));
+            is_in_needle && self.may_be_plainly_around(text, number.saturating_mul(stride))
+        };
+        text.chunks(stride).enumerate().any(may_be_at)
+    }
+
+    /// Whether a plain occurrence can have the pair at `pair`. It has one of the pairs beside it as well.
+    #[inline(never)]
+    fn may_be_plainly_around(&self, text: &[u8], pair: usize) -> bool {
+        let has_pair_at = |at: usize| {
+            let found = text.get(at..).and_then(<[u8]>::first_chunk);
+            found.is_some_and(|pair| self.pairs.contains(*pair))
+        };
+        let has_neighbour =
+            pair.checked_sub(1).is_some_and(has_pair_at) || has_pair_at(pair.saturating_add(1));
+        if !has_neighbour {
+            return false;
+        }
+        let from = pair.saturating_sub(self.window);
+        let to = pair.saturating_add(self.window).saturating_add(self.longest).min(text.len());
+        self.find_plain(text.get(..to).unwrap_or_default(), from).is_some()
     }
 
     /// Where the first plain occurrence begins that begins at `from` or after it.
@@ -179,6 +219,25 @@ fn place(pair: [u8; 2]) -> usize {
     // The upper bits of the product hang on all bits of the pair.
     let mixed = folded.wrapping_mul(0x9E37_79B1) >> 22;
     usize::try_from(mixed).unwrap_or_default()
+}
+
+/// A set of pairs of bytes, which may hold more than was put in.
+#[derive(Default)]
+struct PairSet([u64; SHIFTS / 64]);
+
+impl PairSet {
+    fn insert(&mut self, pair: [u8; 2]) {
+        let place = place(pair);
+        if let Some(word) = self.0.get_mut(place >> 6) {
+            *word |= 1_u64 << (place & 63);
+        }
+    }
+
+    fn contains(&self, pair: [u8; 2]) -> bool {
+        let place = place(pair);
+        let word = self.0.get(place >> 6).copied().unwrap_or_default();
+        (word >> (place & 63)) & 1 == 1
+    }
 }
 
 /// A set of bytes.

@@ -1,5 +1,8 @@
 //! What an upstream's headers tell the client.
 
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::{is_harmless, make_private};
 use crate::host::mock::{SID, World, active_answer, generation, get_request, map, sid_of, text};
 
 const PATH: &str = "/proxy/company.intelligencebank.com/d/e?q";
@@ -115,4 +118,24 @@ fn an_answer_for_one_user_is_not_for_shared_caches() {
 fn an_answer_without_cache_control_gets_none() {
     let headers = answered(&[(":status", b"302"), ("location", b"/x")]);
     assert!(headers.iter().all(|(name, _)| name != "cache-control"));
+}
+
+proptest! {
+    #[test]
+    fn no_cache_control_that_lets_others_keep_the_answer_is_taken_for_harmless(
+        directives in vec(
+            select(vec![
+                "public", "PUBLIC", "private", "private=\"x\"", "Private =x", "private=x", "s-maxage=5",
+                "S-MaxAge=5", "max-age=0", "must-revalidate", "proxy-Revalidate", "no-store", "no-cache",
+                "no-transform", "immutable", "", "x=\"public, private=\"",
+            ]),
+            0..5,
+        ),
+        separator in select(vec![",", ", ", " ,\t"]),
+    ) {
+        let value = directives.join(separator).into_bytes();
+        if is_harmless(&value) {
+            prop_assert_eq!(make_private(&value), None);
+        }
+    }
 }

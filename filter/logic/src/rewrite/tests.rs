@@ -5,6 +5,7 @@ use serde_json::json;
 use super::for_upstream;
 use crate::{
     HeaderMap,
+    head::Head,
     host::mock::{active_with, grant_of, map, text},
     policy::BodyMode,
     session::SessionTable,
@@ -24,7 +25,8 @@ fn upstream_in(bodies: BodyMode, headers: &[(&str, &[u8])]) -> HeaderMap {
     let target = Target::parse(b"company.intelligencebank.com/a?b", &[443]).unwrap();
     let headers = map(headers);
     let credentials = session.credentials();
-    let edits = for_upstream(&headers, &target, &target.host, &credentials, bodies);
+    let leaving = Head::of(&headers).leaving;
+    let edits = for_upstream(&headers, &leaving, &target, &target.host, &credentials, bodies);
     HeaderMap::from_pairs(&edits.result().collect::<Vec<_>>())
 }
 
