@@ -9,7 +9,6 @@ linker=${IB_GATEWAY_WASM_LINKER:-$("$(dirname "${BASH_SOURCE[0]}")/wasm-linker.s
 arguments=()
 for argument in "$@"; do
     case $argument in
-    proxy_on_memory_allocate) ;;
     proxy_on_*)
         # The argument before it is `--export`.
         unset 'arguments[-1]'

@@ -9,7 +9,7 @@
               has asked the module for"
 )]
 
-use std::{ptr::null_mut, time::Duration};
+use std::{cell::Cell, mem::ManuallyDrop, ptr::null_mut, time::Duration};
 
 use proxy_wasm::types::{BufferType, MapType, StreamType};
 
@@ -27,6 +27,19 @@ const OK: u32 = 0;
 //
 // SAFETY of `unsafe(export_name)`: a name must not be that of a function that something else links to,
 // and with a colon and the plugin's own name in front there is none.
+
+/// The proxy wants memory to write something to that it was asked for.
+#[unsafe(export_name = "ib_gateway:proxy_on_memory_allocate")]
+extern "C" fn on_memory_allocate(size: usize) -> *mut u8 {
+    let offered = OFFERED.take().filter(|memory| memory.capacity() >= size);
+    // Some room to spare, so that it may serve again for a little more.
+    let room = size.checked_next_multiple_of(256).unwrap_or(size);
+    let memory = offered.unwrap_or_else(|| Vec::with_capacity(room));
+    let mut memory = ManuallyDrop::new(memory);
+    let given = Given { start: memory.as_mut_ptr(), capacity: memory.capacity() };
+    GIVEN.set(given);
+    given.start
+}
 
 #[unsafe(export_name = "ib_gateway:proxy_on_context_create")]
 extern "C" fn on_context_create(context: u32, root: u32) {
@@ -174,10 +187,10 @@ mod imported {
     }
 }
 
-/// All pairs of a header map, as the block that the proxy has written. Empty for a map that is empty
-/// or not there.
-pub(crate) fn header_block(map: MapType) -> Result<Vec<u8>, Refused> {
-    filled(|data, size| {
+/// All pairs of a header map, as the block that the proxy has written, in `memory` if that is large enough.
+/// Empty for a map that is empty or not there.
+pub(crate) fn header_block(map: MapType, memory: Vec<u8>) -> Result<Vec<u8>, Refused> {
+    filled(memory, |data, size| {
         // SAFETY: both pointers are those of live variables of `filled`, which the proxy sets.
         unsafe { imported::proxy_get_header_map_pairs(map, data, size) }
     })
@@ -209,9 +222,13 @@ pub(crate) fn remove_header(map: MapType, name: &[u8]) -> Result<(), Refused> {
     done(unsafe { imported::proxy_remove_header_map_value(map, name.as_ptr(), name.len()) })
 }
 
-/// Bytes of a buffer from its beginning, `length` at most.
-pub(crate) fn buffer(buffer: BufferType, length: usize) -> Result<Vec<u8>, Refused> {
-    filled(|data, size| {
+/// Bytes of a buffer from its beginning, `length` at most, in `memory` if that is large enough.
+pub(crate) fn buffer(
+    buffer: BufferType,
+    length: usize,
+    memory: Vec<u8>,
+) -> Result<Vec<u8>, Refused> {
+    filled(memory, |data, size| {
         // SAFETY: both pointers are those of live variables of `filled`, which the proxy sets.
         unsafe { imported::proxy_get_buffer_bytes(buffer, 0, length, data, size) }
     })
@@ -329,18 +346,42 @@ fn done(status: u32) -> Result<(), Refused> {
     if status == OK { Ok(()) } else { Err(Refused) }
 }
 
-/// Takes over the memory that a call has filled. The proxy leaves both variables at zero when there is
-/// nothing to give.
-fn filled(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Result<Vec<u8>, Refused> {
+/// Memory that the proxy got to write to.
+#[derive(Clone, Copy)]
+struct Given {
+    start: *mut u8,
+    capacity: usize,
+}
+
+thread_local! {
+    /// Memory for what the call to the proxy that is under way hands over. (What is used again and again
+    /// is in the processor's caches, and needs no allocator.)
+    static OFFERED: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+    /// What the proxy got last.
+    static GIVEN: Cell<Given> = const { Cell::new(Given { start: null_mut(), capacity: 0 }) };
+}
+
+/// Takes over the memory that a call has filled: `offered`, or other memory where that was too small. The
+/// proxy leaves both variables at zero when there is nothing to give.
+fn filled(
+    offered: Vec<u8>,
+    call: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
+) -> Result<Vec<u8>, Refused> {
     let mut data = null_mut();
     let mut size = 0;
-    done(call(&raw mut data, &raw mut size))?;
+    OFFERED.set(Some(offered));
+    let status = call(&raw mut data, &raw mut size);
+    OFFERED.set(None);
+    done(status)?;
     if data.is_null() || size == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: the proxy got `data` from the SDK's `proxy_on_memory_allocate(size)`, the only way to
-    // memory that it has. That is a boxed slice of `size` bytes from the global allocator, given up by
-    // `Box::into_raw`: what a vector of this length and capacity is made of. The proxy has written
-    // every byte, and nobody else has the pointer.
-    Ok(unsafe { Vec::from_raw_parts(data, size, size) })
+    let Given { start, capacity } = GIVEN.replace(Given { start: null_mut(), capacity: 0 });
+    if start != data || size > capacity {
+        return Err(Refused);
+    }
+    // SAFETY: `start` and `capacity` are those of a vector that `on_memory_allocate` has made or got from
+    // `offered`, and has given up; the proxy got them once, and they are taken out of `GIVEN` once. The
+    // proxy has written the first `size` bytes, and nobody else has the pointer.
+    Ok(unsafe { Vec::from_raw_parts(start, size, capacity) })
 }

@@ -16,7 +16,7 @@ thread_local! {
 }
 
 pub(crate) fn on_request_headers(host: &WasmHost, flow: &HeadersFlow) {
-    let Ok(headers) = host.request_headers() else { return };
+    let Ok(headers) = host.request_headers(Vec::new()) else { return };
     let Some((_, when)) = headers.iter().find(|(name, _)| *name == HEADER) else { return };
     match when {
         b"headers" => crash(),

@@ -19,9 +19,15 @@ use crate::{
     contexts::ContextId,
 };
 
+/// Room for a usual answer's headers, or a usual piece of its body.
+const USUAL_SPARE_BYTES: usize = 4 << 10;
+/// Memory of more bytes is not kept.
+const MOST_SPARE_BYTES: usize = 64 << 10;
+
 /// The plugin's configuration, as the proxy has it. While a root context is being configured.
 pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
-    abi::buffer(BufferType::PluginConfiguration, size).map_err(refused("plugin_configuration"))
+    abi::buffer(BufferType::PluginConfiguration, size, Vec::new())
+        .map_err(refused("plugin_configuration"))
 }
 
 /// Answers a stream that no configuration serves. With details the proxy writes the body, as it does
@@ -36,6 +42,8 @@ pub(crate) struct WasmHost {
     root: ContextId,
     /// The current stream, none while the root context is current.
     current: Cell<Option<ContextId>>,
+    /// Memory for what is looked at once and then forgotten.
+    spare: Cell<Vec<u8>>,
     metrics: Rc<Metrics>,
     /// How far this root context has moved each gauge.
     shares: [Cell<i64>; Gauge::ALL.len()],
@@ -84,7 +92,8 @@ impl WasmHost {
     pub(crate) fn new(root: ContextId) -> Result<Self, HostError> {
         let metrics = Metrics::of_this_vm()?;
         let shares = [const { Cell::new(0) }; Gauge::ALL.len()];
-        Ok(Self { root, current: Cell::new(None), metrics, shares })
+        let spare = Cell::new(Vec::with_capacity(USUAL_SPARE_BYTES));
+        Ok(Self { root, current: Cell::new(None), spare, metrics, shares })
     }
 
     /// A callback of a stream begins: the proxy has made it the current one.
@@ -127,8 +136,13 @@ impl WasmHost {
 
     /// All headers of a message of the current stream. A message has some: where the proxy has none to
     /// give, it gives an empty map.
-    fn headers(&self, map: MapType, call: &'static str) -> Result<HeaderMap, HostError> {
-        let block = self.on_stream(call, || abi::header_block(map))?;
+    fn headers(
+        &self,
+        map: MapType,
+        memory: Vec<u8>,
+        call: &'static str,
+    ) -> Result<HeaderMap, HostError> {
+        let block = self.on_stream(call, || abi::header_block(map, memory))?;
         header_map(block).ok_or(HostError { call })
     }
 
@@ -169,8 +183,8 @@ impl Host for WasmHost {
         Ok(())
     }
 
-    fn request_headers(&self) -> Result<HeaderMap, HostError> {
-        self.headers(MapType::HttpRequestHeaders, "request_headers")
+    fn request_headers(&self, memory: Vec<u8>) -> Result<HeaderMap, HostError> {
+        self.headers(MapType::HttpRequestHeaders, memory, "request_headers")
     }
 
     fn edit_request_headers(&self, edits: &HeaderEdits<'_>) -> Result<(), HostError> {
@@ -197,11 +211,24 @@ impl Host for WasmHost {
     }
 
     fn request_body(&self, length: usize) -> Result<Vec<u8>, HostError> {
-        self.on_stream("request_body", || abi::buffer(BufferType::HttpRequestBody, length))
+        self.on_stream("request_body", || {
+            abi::buffer(BufferType::HttpRequestBody, length, Vec::new())
+        })
     }
 
     fn response_headers(&self) -> Result<HeaderMap, HostError> {
-        self.headers(MapType::HttpResponseHeaders, "response_headers")
+        self.headers(MapType::HttpResponseHeaders, Vec::new(), "response_headers")
+    }
+
+    fn look_at_response_headers<T>(
+        &self,
+        look: impl FnOnce(&HeaderMap) -> T,
+    ) -> Result<T, HostError> {
+        let map = MapType::HttpResponseHeaders;
+        let headers = self.headers(map, self.spare.take(), "look_at_response_headers")?;
+        let seen = look(&headers);
+        self.spare.set(headers.into_block());
+        Ok(seen)
     }
 
     fn set_response_headers(&self, headers: &HeaderMap) -> Result<(), HostError> {
@@ -209,7 +236,24 @@ impl Host for WasmHost {
     }
 
     fn response_body(&self, length: usize) -> Result<Vec<u8>, HostError> {
-        self.on_stream("response_body", || abi::buffer(BufferType::HttpResponseBody, length))
+        self.on_stream("response_body", || {
+            abi::buffer(BufferType::HttpResponseBody, length, Vec::new())
+        })
+    }
+
+    fn look_at_response_body<T>(
+        &self,
+        length: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, HostError> {
+        let body = self.on_stream("look_at_response_body", || {
+            abi::buffer(BufferType::HttpResponseBody, length, self.spare.take())
+        })?;
+        let seen = look(&body);
+        if body.capacity() <= MOST_SPARE_BYTES {
+            self.spare.set(body);
+        }
+        Ok(seen)
     }
 
     fn replace_response_body(&self, length: usize, body: &[u8]) -> Result<(), HostError> {
@@ -247,14 +291,14 @@ impl Host for WasmHost {
 
     fn callout_headers(&self) -> Result<HeaderMap, HostError> {
         // The answer belongs to the root context, also when a stream has been entered meanwhile.
-        self.as_root(|| abi::header_block(MapType::HttpCallResponseHeaders))
+        self.as_root(|| abi::header_block(MapType::HttpCallResponseHeaders, Vec::new()))
             .ok()
             .and_then(header_map)
             .ok_or(HostError { call: "callout_headers" })
     }
 
     fn callout_body(&self, length: usize) -> Result<Vec<u8>, HostError> {
-        self.as_root(|| abi::buffer(BufferType::HttpCallResponseBody, length))
+        self.as_root(|| abi::buffer(BufferType::HttpCallResponseBody, length, Vec::new()))
             .map_err(refused("callout_body"))
     }
 

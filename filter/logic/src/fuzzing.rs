@@ -137,7 +137,7 @@ pub fn redact(bytes: &[u8]) {
     let needles = Rc::new(Needles::new(secrets.iter().copied()));
     let mut redactor = Redactor::new(needles);
     let mut shown = Vec::new();
-    let mut push = |chunk: &[u8], is_last| match redactor.push(chunk.to_vec(), is_last) {
+    let mut push = |chunk: &[u8], is_last| match redactor.push(chunk, is_last) {
         Redacted::Unchanged => shown.extend_from_slice(chunk),
         Redacted::Replaced(new) => shown.extend(new),
     };

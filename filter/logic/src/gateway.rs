@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::{
-    AnswerSize, CalloutId, ConfigurationError, Counter, Gauge, Host, StreamId, Timestamp,
+    AnswerSize, CalloutId, ConfigurationError, Counter, Gauge, HeaderMap, Host, StreamId,
+    Timestamp,
     cache::DecisionCache,
     config,
     feed::Feed,
@@ -22,6 +23,11 @@ use crate::{
 
 /// How often the host should call [`Gateway::on_tick`].
 pub const TICK: Duration = Duration::from_millis(250);
+
+/// So many heads are kept for their memory.
+const MOST_SPARE_HEADS: usize = 64;
+/// The largest of them, in bytes.
+const LARGEST_SPARE_HEAD: usize = 4 << 10;
 
 /// Sessions that nothing uses any more are swept when there are so many names more than approvals.
 const SLACK_OF_SESSIONS: usize = 256;
@@ -50,6 +56,8 @@ pub struct Gateway {
     /// A stream that ended while it was taken out of `streams`, in a call to the host.
     ended_meanwhile: Cell<Option<StreamId>>,
     pub(crate) bodies: BodyStore,
+    /// Memory of heads of streams that have ended, for the next ones.
+    spare_heads: RefCell<Vec<Vec<u8>>>,
     tally: Tally,
 }
 
@@ -78,6 +86,7 @@ impl Gateway {
             queue: RefCell::default(),
             ended_meanwhile: Cell::new(None),
             bodies: BodyStore::new(policy.replay.maximum_request_bytes),
+            spare_heads: RefCell::default(),
             tally: Tally::default(),
             policy,
         }
@@ -119,16 +128,35 @@ impl Gateway {
         if ended.is_none() {
             self.ended_meanwhile.set(Some(stream));
         }
-        let callout = match &ended {
-            Some(Stream::Waiting(waiting)) => Some(waiting.callout),
-            Some(Stream::Approved(approved)) => match &approved.answer {
-                Answer::Rejected(rejected) => rejected.callout,
-                _ => None,
-            },
-            None => None,
-        };
-        if let Some(callout) = callout {
-            self.flights.borrow_mut().leave(callout, stream);
+        match ended {
+            Some(Stream::Waiting(waiting)) => self.leave_flight(waiting.callout, stream),
+            Some(Stream::Approved(approved)) => {
+                if let Answer::Rejected(rejected) = &approved.answer
+                    && let Some(callout) = rejected.callout
+                {
+                    self.leave_flight(callout, stream);
+                }
+                self.keep_memory(approved.head);
+            }
+            None => {}
+        }
+    }
+
+    #[inline(never)]
+    fn leave_flight(&self, callout: CalloutId, stream: StreamId) {
+        self.flights.borrow_mut().leave(callout, stream);
+    }
+
+    /// Memory for the head of a request: of one that has ended, if there is any.
+    pub(crate) fn memory_for_head(&self) -> Vec<u8> {
+        self.spare_heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    fn keep_memory(&self, head: HeaderMap) {
+        let mut spare = self.spare_heads.borrow_mut();
+        let memory = head.into_block();
+        if spare.len() < MOST_SPARE_HEADS && memory.capacity() <= LARGEST_SPARE_HEAD {
+            spare.push(memory);
         }
     }
 

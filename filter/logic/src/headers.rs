@@ -64,6 +64,12 @@ impl HeaderMap {
         if self.block.is_empty() { NO_HEADERS } else { &self.block }
     }
 
+    /// The memory that the headers are in.
+    #[must_use]
+    pub fn into_block(self) -> Vec<u8> {
+        self.block
+    }
+
     /// Names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = self.block.get(self.texts..).unwrap_or_default();

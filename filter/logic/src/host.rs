@@ -28,12 +28,12 @@ pub trait Host {
     fn enter(&self, stream: StreamId) -> Result<(), HostError>;
 
     /// The request's headers, pseudo-headers included. In the request's header phase, and while the
-    /// request is paused there.
+    /// request is paused there. Where `memory` has room for them, they are in it.
     ///
     /// # Errors
     ///
     /// [`HostError`] when the host has none to give.
-    fn request_headers(&self) -> Result<HeaderMap, HostError>;
+    fn request_headers(&self, memory: Vec<u8>) -> Result<HeaderMap, HostError>;
 
     /// Changes the request's headers. In the same phase as [`Host::request_headers`].
     ///
@@ -80,6 +80,17 @@ pub trait Host {
     /// [`HostError`] when the host has none to give.
     fn response_headers(&self) -> Result<HeaderMap, HostError>;
 
+    /// Shows the response's headers, in memory of the host's own. `look` must make no call to the host. In
+    /// the same phase as [`Host::response_headers`].
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host has none to give.
+    fn look_at_response_headers<T>(
+        &self,
+        look: impl FnOnce(&HeaderMap) -> T,
+    ) -> Result<T, HostError>;
+
     /// Replaces the response's headers as a whole. In the same phase as
     /// [`Host::response_headers`].
     ///
@@ -95,6 +106,18 @@ pub trait Host {
     ///
     /// [`HostError`] when the host has none to give.
     fn response_body(&self, length: usize) -> Result<Vec<u8>, HostError>;
+
+    /// Shows those bytes, in memory of the host's own. `look` must make no call to the host. In the same
+    /// phase as [`Host::response_body`].
+    ///
+    /// # Errors
+    ///
+    /// [`HostError`] when the host has none to give.
+    fn look_at_response_body<T>(
+        &self,
+        length: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, HostError>;
 
     /// Puts `body` in the place of those bytes, all `length` of them. In the same phase as
     /// [`Host::response_body`].

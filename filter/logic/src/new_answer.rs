@@ -119,7 +119,7 @@ fn clean(
         BodyPlan::PartOfJson => Err(Refusal::PartOfJson),
         BodyPlan::Redact => {
             let mut redactor = Redactor::new(approved.credentials.needles());
-            Ok(match redactor.push(body.to_vec(), true) {
+            Ok(match redactor.push(body, true) {
                 Redacted::Unchanged => body.to_vec(),
                 Redacted::Replaced(masked) => masked,
             })

@@ -36,7 +36,7 @@ pub(crate) fn any_pair(text: &[u8], asked: impl Fn(u8, u8) -> u8) -> Option<bool
     };
     first_blocks.iter().zip(second_blocks).for_each(|(firsts, seconds)| look(firsts, seconds));
     look(first_last, second_last);
-    Some(found.iter().fold(NO, |any, found| any | found) != NO)
+    Some(u128::from_ne_bytes(found) != 0)
 }
 
 #[cfg(test)]

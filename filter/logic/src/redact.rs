@@ -49,13 +49,13 @@ impl Redactor {
     }
 
     /// Takes the next chunk of the body. `is_last`: nothing follows, and nothing is held back.
-    pub(crate) fn push(&mut self, chunk: Vec<u8>, is_last: bool) -> Redacted {
+    pub(crate) fn push(&mut self, chunk: &[u8], is_last: bool) -> Redacted {
         if self.needles.is_empty() {
             return Redacted::Unchanged;
         }
-        if self.carry.is_empty() && glance::holds_nothing(&self.needles, &chunk, is_last) {
+        if self.carry.is_empty() && glance::holds_nothing(&self.needles, chunk, is_last) {
             #[cfg(test)]
-            self.check_by_the_walk(&chunk, is_last);
+            self.check_by_the_walk(chunk, is_last);
             return Redacted::Unchanged;
         }
         self.push_searched(chunk, is_last)
@@ -63,14 +63,14 @@ impl Redactor {
 
     /// The same for a chunk that needs a closer look. (Apart, so that the usual way stays short.)
     #[inline(never)]
-    fn push_searched(&mut self, chunk: Vec<u8>, is_last: bool) -> Redacted {
+    fn push_searched(&mut self, chunk: &[u8], is_last: bool) -> Redacted {
         let is_joined = !self.carry.is_empty();
         let mut text = if is_joined {
             let mut joined = mem::take(&mut self.carry);
-            joined.extend_from_slice(&chunk);
+            joined.extend_from_slice(chunk);
             joined
         } else {
-            chunk
+            chunk.to_vec()
         };
         let found = walk::find(&self.needles, &text, is_last);
         let is_whole = found.held_from == text.len();

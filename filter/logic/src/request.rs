@@ -29,7 +29,7 @@ impl Gateway {
         is_last: bool,
     ) -> HeadersFlow {
         self.stream_begins();
-        let Ok(headers) = host.request_headers() else {
+        let Ok(headers) = host.request_headers(self.memory_for_head()) else {
             return self.refuse(host, &Refusal::Unavailable);
         };
         match self.decide(host, stream, &headers, is_last) {
@@ -333,7 +333,7 @@ impl Gateway {
             Decision::Granted(grant) => grant,
             Decision::Refused(reason) => return Err((*reason).into()),
         };
-        let headers = host.request_headers()?;
+        let headers = host.request_headers(Vec::new())?;
         // The decision is about `token`, and about no other that the headers might hold by now.
         let admitted = Request::read(&headers, &self.policy)?
             .filter(|request| request.token == token)

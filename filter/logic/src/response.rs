@@ -32,18 +32,17 @@ impl Gateway {
             Some(false) => return self.is_answered_while_waiting(stream),
             Some(true) => {}
         }
-        let Ok(headers) = host.response_headers() else {
-            self.take_stream(stream);
-            return self.refuse(host, &Refusal::Unavailable);
-        };
-        let passes_as_it_is = self.at_stream(stream, |state| match state {
-            Stream::Approved(approved) => self.passes_as_it_is(&headers, approved, is_last),
-            Stream::Waiting(_) => false,
+        // Nothing here calls anything that could come back.
+        let passes_as_it_is = host.look_at_response_headers(|headers| {
+            self.at_stream(stream, |state| match state {
+                Stream::Approved(approved) => self.passes_as_it_is(headers, approved, is_last),
+                Stream::Waiting(_) => false,
+            })
         });
-        if passes_as_it_is == Some(true) {
-            return HeadersFlow::Continue;
+        match passes_as_it_is {
+            Ok(Some(true)) => HeadersFlow::Continue,
+            _ => self.on_unusual_headers(host, stream, is_last),
         }
-        self.on_unusual_headers(host, stream, &headers, is_last)
     }
 
     /// The headers of an answer that does not simply pass. (Apart, so that the usual way stays short.)
@@ -52,20 +51,22 @@ impl Gateway {
         &self,
         host: &H,
         stream: StreamId,
-        headers: &HeaderMap,
         is_last: bool,
     ) -> HeadersFlow {
         let Some(Stream::Approved(mut approved)) = self.take_stream(stream) else {
             return HeadersFlow::Continue;
         };
-        let head = Head::of(headers);
+        let Ok(headers) = host.response_headers() else {
+            return self.refuse(host, &Refusal::Unavailable);
+        };
+        let head = Head::of(&headers);
         let flow = match head.status {
             b"401" => self.reject(host, stream, &mut approved, is_last),
-            b"404" if !is_last && held_answer::may_say_that_the_session_is_gone(headers) => {
+            b"404" if !is_last && held_answer::may_say_that_the_session_is_gone(&headers) => {
                 approved.answer = Answer::Suspected { held: 0 };
                 HeadersFlow::Hold
             }
-            _ => match self.pass(host, headers, &head, &mut approved, is_last) {
+            _ => match self.pass(host, &headers, &head, &mut approved, is_last) {
                 Ok(()) => HeadersFlow::Continue,
                 Err(refusal) => return self.refuse(host, &refusal),
             },
@@ -236,11 +237,15 @@ impl Gateway {
         length: usize,
         is_last: bool,
     ) -> Next {
-        let chunk = if length == 0 { Ok(Vec::new()) } else { host.response_body(length) };
-        let Ok(chunk) = chunk else { return Next::CutOff };
-        match redactor.push(chunk, is_last) {
-            Redacted::Unchanged => Next::Pass,
-            Redacted::Replaced(masked) => Next::Replace(masked),
+        let redacted = if length == 0 {
+            Ok(redactor.push(b"", is_last))
+        } else {
+            host.look_at_response_body(length, |chunk| redactor.push(chunk, is_last))
+        };
+        match redacted {
+            Ok(Redacted::Unchanged) => Next::Pass,
+            Ok(Redacted::Replaced(masked)) => Next::Replace(masked),
+            Err(_) => Next::CutOff,
         }
     }
 

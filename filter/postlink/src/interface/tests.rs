@@ -12,8 +12,7 @@ use super::{EXPORTS, IMPORTS, OURS, check, renamed};
 
 /// What a right build exports, as linked.
 fn linked_exports() -> Vec<String> {
-    let is_callback =
-        |name: &str| name.starts_with("proxy_on_") && name != "proxy_on_memory_allocate";
+    let is_callback = |name: &str| name.starts_with("proxy_on_");
     let named =
         |name: &str| if is_callback(name) { format!("{OURS}{name}") } else { name.to_owned() };
     EXPORTS.into_iter().map(named).collect()

@@ -16,6 +16,15 @@ impl World {
         if self.failing.get() == call { Err(HostError { call }) } else { Ok(()) }
     }
 
+    /// Lets the logic look at something that the host lends it: a call about a stream meanwhile fails the
+    /// test.
+    fn without_calls<T>(&self, look: impl FnOnce() -> T) -> T {
+        let current = self.current.take();
+        let seen = look();
+        self.current.set(current);
+        seen
+    }
+
     /// The current stream, for a call about it.
     fn current<T>(&self, call: &str, act: impl FnOnce(&mut MockStream) -> T) -> T {
         let current = self.current.get();
@@ -75,7 +84,7 @@ impl Host for World {
         Ok(())
     }
 
-    fn request_headers(&self) -> Result<HeaderMap, HostError> {
+    fn request_headers(&self, _memory: Vec<u8>) -> Result<HeaderMap, HostError> {
         self.fail_if_told("request_headers")?;
         Ok(self.current("request_headers", |stream| {
             assert!(may_touch_request(stream), "request_headers outside its phase");
@@ -141,6 +150,13 @@ impl Host for World {
         }))
     }
 
+    fn look_at_response_headers<T>(
+        &self,
+        look: impl FnOnce(&HeaderMap) -> T,
+    ) -> Result<T, HostError> {
+        self.response_headers().map(|headers| self.without_calls(|| look(&headers)))
+    }
+
     fn set_response_headers(&self, headers: &HeaderMap) -> Result<(), HostError> {
         self.fail_if_told("set_response_headers")?;
         self.current("set_response_headers", |stream| {
@@ -159,6 +175,14 @@ impl Host for World {
             assert!(is_in_body || may_touch_response(stream), "response_body outside its phase");
             stream.held_body[..length].to_vec()
         }))
+    }
+
+    fn look_at_response_body<T>(
+        &self,
+        length: usize,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T, HostError> {
+        self.response_body(length).map(|body| self.without_calls(|| look(&body)))
     }
 
     fn replace_response_body(&self, length: usize, body: &[u8]) -> Result<(), HostError> {
