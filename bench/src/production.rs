@@ -60,6 +60,17 @@ impl Production {
         Ok(filter)
     }
 
+    /// The plugin's filter with other code, which takes `configuration` as it is: what Envoy does around the
+    /// code is the same.
+    pub(crate) fn other_code(&self, code: &Path, configuration: String) -> Result<Value> {
+        let mut filter = self.plugin(code, &json!({}))?;
+        match filter.pointer_mut("/typed_config/config/configuration/value") {
+            Some(value) => *value = Value::String(configuration),
+            None => return failed("envoy.yaml's plugin has no configuration"),
+        }
+        Ok(filter)
+    }
+
     /// How the filter's mark is kept from clients, and what the route to the upstream asks of a request.
     pub(crate) fn lock(&self) -> Result<Lock> {
         let hosts = self.manager.pointer("/route_config/virtual_hosts").and_then(Value::as_array);

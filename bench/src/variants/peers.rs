@@ -63,11 +63,12 @@ pub(super) fn variants() -> Vec<Variant> {
         ),
         peer(
             "same-calls-abi",
-            "wasm without the SDK: the plugin's calls and callbacks, its lock",
+            "wasm without the SDK: the plugin's calls, callbacks, settings in Envoy, and lock",
             REWRITTEN,
             |stage| {
                 let lock = Route::Locked(stage.production.lock()?);
-                Ok(manager(vec![wasm(&stage.filter("same-calls"), &stage.table())], &lock))
+                let code = stage.filter("same-calls");
+                Ok(manager(vec![stage.production.other_code(&code, stage.table())?], &lock))
             },
         ),
         asking("ext-authz", "ext_authz (HTTP) on each request; the route rewrites", |_| {

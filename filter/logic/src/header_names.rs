@@ -133,7 +133,7 @@ fn may_leave(name: &[u8]) -> bool {
         name.get(..beginning.len()).is_some_and(|start| is_alike(start, beginning))
     };
     !NEVER_LEAVE.iter().any(|other| is_alike(other, name))
-        && !NEVER_LEAVE_BEGINNINGS.iter().any(|beginning| begins(beginning))
+        && !NEVER_LEAVE_BEGINNINGS.iter().any(begins)
 }
 
 /// The first eight bytes of a name as a number, with `-` for each `_`.

@@ -63,17 +63,12 @@ impl Hasher for EndHasher {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::HashSet,
-        hash::{BuildHasher as _, Hash, Hasher},
-    };
+    use std::{collections::HashSet, hash::BuildHasher as _};
 
     use super::ByRandomEnd;
 
     fn hash_of(hashing: &ByRandomEnd, token: &[u8]) -> u64 {
-        let mut hasher = hashing.build_hasher();
-        token.hash(&mut hasher);
-        hasher.finish()
+        hashing.hash_one(token)
     }
 
     #[test]
