@@ -372,16 +372,23 @@ fn filled(
     OFFERED.set(Some(offered));
     let status = call(&raw mut data, &raw mut size);
     OFFERED.set(None);
+    let Given { start, capacity } = GIVEN.replace(Given { start: null_mut(), capacity: 0 });
+    if start.is_null() {
+        // Nothing was asked for, so nothing was given.
+        return done(status).map(|()| Vec::new());
+    }
+    // SAFETY: `start` and `capacity` are those of a vector that `on_memory_allocate` has made or got from
+    // `offered`, and has given up; they are taken out of `GIVEN` once, and the proxy keeps no pointer
+    // after its call.
+    let mut memory = unsafe { Vec::from_raw_parts(start, 0, capacity) };
     done(status)?;
-    if data.is_null() || size == 0 {
+    if size == 0 || data.is_null() {
         return Ok(Vec::new());
     }
-    let Given { start, capacity } = GIVEN.replace(Given { start: null_mut(), capacity: 0 });
     if start != data || size > capacity {
         return Err(Refused);
     }
-    // SAFETY: `start` and `capacity` are those of a vector that `on_memory_allocate` has made or got from
-    // `offered`, and has given up; the proxy got them once, and they are taken out of `GIVEN` once. The
-    // proxy has written the first `size` bytes, and nobody else has the pointer.
-    Ok(unsafe { Vec::from_raw_parts(start, size, capacity) })
+    // SAFETY: the vector has room for `size` bytes, and the proxy has written all of them.
+    unsafe { memory.set_len(size) };
+    Ok(memory)
 }

@@ -146,6 +146,13 @@ impl WasmHost {
         header_map(block).ok_or(HostError { call })
     }
 
+    /// Keeps memory for what is looked at next.
+    fn keep_spare(&self, memory: Vec<u8>) {
+        if memory.capacity() <= MOST_SPARE_BYTES {
+            self.spare.set(memory);
+        }
+    }
+
     fn set_headers(
         &self,
         map: MapType,
@@ -171,10 +178,13 @@ impl WasmHost {
 impl Host for WasmHost {
     fn now(&self) -> Timestamp {
         const NANOSECONDS_A_MILLISECOND: u64 = 1_000_000;
-        // Without a clock nothing is known to live still: the end of all time.
-        let milliseconds = abi::monotonic_nanoseconds()
-            .map_or(u64::MAX, |nanoseconds| nanoseconds / NANOSECONDS_A_MILLISECOND);
-        Timestamp::from_milliseconds(milliseconds)
+        match abi::monotonic_nanoseconds() {
+            Ok(nanoseconds) => {
+                Timestamp::from_milliseconds(nanoseconds / NANOSECONDS_A_MILLISECOND)
+            }
+            // No decision can be made, nor be dated, without the time. The proxy replaces the VM.
+            Err(Refused) => std::process::abort(),
+        }
     }
 
     fn enter(&self, stream: StreamId) -> Result<(), HostError> {
@@ -227,7 +237,7 @@ impl Host for WasmHost {
         let map = MapType::HttpResponseHeaders;
         let headers = self.headers(map, self.spare.take(), "look_at_response_headers")?;
         let seen = look(&headers);
-        self.spare.set(headers.into_block());
+        self.keep_spare(headers.into_block());
         Ok(seen)
     }
 
@@ -250,9 +260,7 @@ impl Host for WasmHost {
             abi::buffer(BufferType::HttpResponseBody, length, self.spare.take())
         })?;
         let seen = look(&body);
-        if body.capacity() <= MOST_SPARE_BYTES {
-            self.spare.set(body);
-        }
+        self.keep_spare(body);
         Ok(seen)
     }
 

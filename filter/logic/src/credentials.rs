@@ -73,8 +73,11 @@ impl Credentials {
         let hidden: Vec<Secret> = own.iter().cloned().chain(before).collect();
         let needles = Needles::new(hidden.iter().map(|secret| secret.expose().as_bytes()));
         let headers = upstream.headers.iter();
-        let is_hidden =
-            |name: &String| matches!(Name::of(name.as_bytes()), Name::Hidden | Name::Authorization);
+        let is_hidden = |name: &String| {
+            // In another spelling those that are left to the route are no name of a client's.
+            matches!(Name::of(name.as_bytes()), Name::Hidden | Name::Authorization)
+                && !name.contains('_')
+        };
         let lengths = hidden.iter().map(|hidden| hidden.expose().len());
         Ok(Self {
             generation: upstream.generation,

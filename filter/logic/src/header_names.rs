@@ -70,7 +70,7 @@ pub(crate) enum Name {
     ContentType,
     /// Never goes upstream.
     Hidden,
-    /// Goes upstream as it is.
+    /// Goes upstream as it is, unless the session injects one of this name.
     Other,
 }
 

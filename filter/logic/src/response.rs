@@ -193,6 +193,8 @@ impl Gateway {
             approved.credentials = newest;
         }
         if let Err(unsearchable) = self.begin_body(headers, head, approved, is_last) {
+            approved.answer = Answer::Passing;
+            approved.body.lose();
             let host = self.target_host(approved);
             return Err(match unsearchable {
                 Unsearchable::Encoded => Refusal::UnreadableAnswer { host },

@@ -2,8 +2,8 @@
 //!
 //! It either finds what [`Request::read`](crate::head::Request::read) and the look-ups after it would
 //! find, or nothing, and then they are asked. It is short because a token in the cache has been through all
-//! checks of its form, and a host that is written as its session names it through those of a host. (The
-//! tests ask both ways for every request that they make.)
+//! checks of its form, and a host that is written as its session names it through those of a host. (For
+//! every request that this way approves in a test, the long way is asked as well.)
 
 use std::rc::Rc;
 

@@ -120,6 +120,7 @@ impl Needles {
             return false;
         };
         let may_be_at = |(number, chunk): (usize, &[u8])| {
+            count_step();
             let is_in_needle = chunk.first_chunk().is_some_and(|pair| self.pairs.contains(*pair));
             is_in_needle && self.may_be_plainly_around(text, number.saturating_mul(stride))
         };
@@ -138,16 +139,21 @@ impl Needles {
         if !has_neighbour {
             return false;
         }
-        let from = pair.saturating_sub(self.window);
-        let to = pair.saturating_add(self.window).saturating_add(self.longest).min(text.len());
-        self.find_plain(text.get(..to).unwrap_or_default(), from).is_some()
+        // It begins there, or so far before that its window has the pair.
+        let from = pair.saturating_sub(self.window.saturating_sub(2));
+        self.find_plain_within(text, from, pair).is_some()
     }
 
     /// Where the first plain occurrence begins that begins at `from` or after it.
     pub(super) fn find_plain(&self, text: &[u8], from: usize) -> Option<usize> {
+        self.find_plain_within(text, from, usize::MAX)
+    }
+
+    /// The same for those that begin at `to` or before it.
+    fn find_plain_within(&self, text: &[u8], from: usize, to: usize) -> Option<usize> {
         let before_pair = self.window.checked_sub(2)?;
         let mut at = from;
-        loop {
+        while at <= to {
             count_step();
             let pair = text.get(at.saturating_add(before_pair)..)?.first_chunk::<2>()?;
             match self.shifts.get(place(*pair)).copied().unwrap_or_default() {
@@ -161,6 +167,7 @@ impl Needles {
                 shift => at = at.saturating_add(usize::from(shift)),
             }
         }
+        None
     }
 
     /// Where an occurrence can begin, at the earliest, whose first escape stands at `at` and spells

@@ -87,6 +87,26 @@ fn a_body_after_a_renewal_shows_neither_the_new_session_id_nor_the_one_before() 
 }
 
 #[test]
+fn an_answer_that_was_under_way_during_a_renewal_does_not_show_the_new_session_id() {
+    for header in ["x-harmless", "x-echo"] {
+        let world = World::knowing("token", &generation(1));
+        let stream = world.get("token");
+        world.learn("other", &generation(2));
+        let value = if header == "x-echo" { sid_of(2) } else { "1".to_owned() };
+        let headers: [(&str, &[u8]); 3] = [
+            (":status", b"200"),
+            ("content-type", b"application/json"),
+            (header, value.as_bytes()),
+        ];
+        let _flow = world.respond(stream, &headers, false);
+        let _flow = world.respond_body(stream, showing(&sid_of(2)).as_bytes(), true);
+        let client = world.client(stream).unwrap();
+        assert!(!body_of(&world, stream).contains(&sid_of(2)), "{header}");
+        assert!(client.headers.iter().all(|(_, value)| !value.contains(&sid_of(2))), "{header}");
+    }
+}
+
+#[test]
 fn a_404_shows_no_session_id_either() {
     let (world, stream) = approved();
     world.respond_whole(stream, "404", showing(SID).as_bytes());

@@ -1,7 +1,8 @@
 //! Targets, good and hostile.
 
 use super::{
-    Target, TargetError, is_plain, judge_path_and_query, judged_host, parse_host, plain_host,
+    Target, TargetError, holds_nothing_special, is_plain, judge_path_and_query, judged_host,
+    parse_host, plain_host,
 };
 
 fn parse(rest: &str) -> Result<(String, u16, String), TargetError> {
@@ -250,13 +251,32 @@ fn the_short_way_for_usual_hosts_lets_nothing_through_that_a_closer_look_would_n
 
 #[test]
 fn the_short_way_for_usual_paths_lets_nothing_through_that_a_closer_look_would_not() {
-    let mut usual = 0;
+    let mut usual = [0; 3];
     for rest in texts(b"/..;?&=siSDd%2e+#\\ \xc0") {
-        let path = [b"/".as_slice(), &rest].concat();
-        if is_plain(&path) {
-            usual += 1;
-            assert_eq!(judge_path_and_query(&path), Ok(()), "{path:?}");
+        // Vector instructions look at texts that are long enough for them.
+        let long = b"aaaaaaaaaaaaaaaaaaaaaaaaa".as_slice();
+        let paths = [[b"/".as_slice(), &rest, b""], [b"/", long, &rest], [b"/", &rest, long]];
+        for (usual, path) in usual.iter_mut().zip(paths.map(|parts| parts.concat())) {
+            if is_plain(&path) {
+                *usual += 1;
+                assert_eq!(judge_path_and_query(&path), Ok(()), "{path:?}");
+            }
         }
     }
-    assert!(usual > 1_000, "{usual}");
+    assert!(usual.iter().all(|usual| *usual > 1_000), "{usual:?}");
+}
+
+#[test]
+fn what_matters_in_a_path_is_seen_wherever_it_stands_in_a_long_one() {
+    for special in
+        ["?sid=1", "?SID=1", "&sid", ";Sid=1", "?+sid=1", "/../x", "/./", "%2e", "\\", "#"]
+    {
+        for before in 0..40 {
+            for after in 0..40 {
+                let path = ["/", &"a".repeat(before), special, &"b".repeat(after)].concat();
+                assert!(!holds_nothing_special(path.as_bytes()), "{path}");
+            }
+        }
+    }
+    assert!(holds_nothing_special(b"/api/3.0.0/client/resource.limit(0,100)?verbose&asset=1"));
 }

@@ -13,15 +13,16 @@ use crate::{
 
 impl World {
     fn fail_if_told(&self, call: &'static str) -> Result<(), HostError> {
+        assert_ne!(self.callback.get(), Callback::Look, "{call} while something is looked at");
         if self.failing.get() == call { Err(HostError { call }) } else { Ok(()) }
     }
 
-    /// Lets the logic look at something that the host lends it: a call about a stream meanwhile fails the
-    /// test.
+    /// Lets the logic look at something that the host lends it: a call meanwhile fails the test.
     fn without_calls<T>(&self, look: impl FnOnce() -> T) -> T {
-        let current = self.current.take();
+        let (current, callback) = (self.current.take(), self.callback.replace(Callback::Look));
         let seen = look();
         self.current.set(current);
+        self.callback.set(callback);
         seen
     }
 
@@ -69,6 +70,7 @@ fn edited(before: &HeaderMap, edits: &HeaderEdits<'_>) -> HeaderMap {
 
 impl Host for World {
     fn now(&self) -> Timestamp {
+        assert_ne!(self.callback.get(), Callback::Look, "the time while something is looked at");
         Timestamp::from_milliseconds(self.milliseconds.get())
     }
 
@@ -84,12 +86,14 @@ impl Host for World {
         Ok(())
     }
 
-    fn request_headers(&self, _memory: Vec<u8>) -> Result<HeaderMap, HostError> {
+    fn request_headers(&self, mut memory: Vec<u8>) -> Result<HeaderMap, HostError> {
         self.fail_if_told("request_headers")?;
-        Ok(self.current("request_headers", |stream| {
+        memory.clear();
+        self.current("request_headers", |stream| {
             assert!(may_touch_request(stream), "request_headers outside its phase");
-            stream.request.clone()
-        }))
+            memory.extend_from_slice(stream.request.as_block());
+        });
+        Ok(HeaderMap::from_block(memory).unwrap())
     }
 
     fn edit_request_headers(&self, edits: &HeaderEdits<'_>) -> Result<(), HostError> {

@@ -32,6 +32,8 @@ pub(super) enum Callback {
     ResponseTrailers,
     Answer,
     Tick,
+    /// None: the logic looks at what the host has lent it.
+    Look,
 }
 
 /// A callout as it was sent.
