@@ -1,9 +1,10 @@
 //! The decisions of the gateway filter, with no host and no proxy-wasm.
 //!
 //! An adapter owns one [`Gateway`] a worker, tells it what happened to which stream, and does what it
-//! asks of its [`Host`]. Follow a request from [`Gateway::on_request_headers`]: it asks `head`, which
-//! asks `target` and `bearer`, then the `cache`, and only on a miss `asking`, whose callouts are merged
-//! in `flight`; the answer comes back once, as a rewrite or through `refusal`.
+//! asks of its [`Host`]. Follow a request from [`Gateway::on_request_headers`]: `head` reads it in one pass,
+//! `usual` finds what is known for nearly all of them; else `head` asks `target` and `bearer`, then the
+//! `cache` is asked, and only on a miss `asking`, whose callouts are merged in `flight`. The answer comes
+//! back once, as a rewrite or through `refusal`.
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
