@@ -74,7 +74,7 @@ impl Credentials {
         let needles = Needles::new(hidden.iter().map(|secret| secret.expose().as_bytes()));
         let headers = upstream.headers.iter();
         let is_hidden = |name: &String| {
-            // In another spelling those that are left to the route are no name of a client's.
+            // A name with `_` may be taken for one that is left to the route, and so is not hidden.
             matches!(Name::of(name.as_bytes()), Name::Hidden | Name::Authorization)
                 && !name.contains('_')
         };

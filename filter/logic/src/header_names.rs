@@ -275,6 +275,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn no_name_that_must_not_leave_is_taken_for_another(
             base in select(NEVER_LEAVE.to_vec()),

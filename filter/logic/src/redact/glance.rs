@@ -3,11 +3,7 @@
 //! It looks at each byte with vector instructions, for escapes that could spell a letter or a digit, and at
 //! as few pairs of bytes as every plain occurrence must have one of.
 
-use super::{
-    needles::Needles,
-    spelling::{BACKSLASH, PERCENT, is_mark},
-};
-use crate::pairs::{any_pair, is};
+use super::{needles::Needles, spelling::is_mark, walk::holds_useful_escape};
 
 /// Whether a text neither holds an occurrence nor ends in what could be the beginning of one. `false` says
 /// nothing. `is_last`: no text follows.
@@ -23,9 +19,8 @@ pub(super) fn holds_nothing(needles: &Needles, text: &[u8], is_last: bool) -> bo
 /// Whether no escape stands in a text that could spell a letter or a digit. The last byte is for the caller
 /// to look at.
 fn holds_no_useful_escape(text: &[u8]) -> bool {
-    let found = any_pair(text, |byte, next| {
-        let goes_on = is(next, b'u') | is(next, b'x') | is(next, BACKSLASH) | is(next, PERCENT);
-        is(byte, PERCENT) | (is(byte, BACKSLASH) & goes_on)
-    });
-    found.map_or_else(|| !text.iter().any(|byte| is_mark(*byte)), |found| !found)
+    match holds_useful_escape(text) {
+        Some(holds) => !holds,
+        None => !text.iter().any(|byte| is_mark(*byte)),
+    }
 }

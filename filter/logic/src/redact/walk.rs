@@ -11,6 +11,7 @@ use super::{
     needles::{Needles, count_step},
     spelling::{BACKSLASH, Glance, PERCENT, glance, is_mark, read},
 };
+use crate::pairs::{any_pair, is};
 
 /// What a text holds.
 pub(super) struct Found {
@@ -60,14 +61,14 @@ pub(super) fn find(needles: &Needles, text: &[u8], is_last: bool) -> Found {
 
 /// So many bytes at the beginning of `text` hold no escape that could spell a letter or a digit.
 ///
-/// Written so that the compiler makes vector instructions of it: JSON of a PHP server has an escape in
-/// every few bytes (`\/`), and to stop at each would cost more than all other work on a body.
+/// JSON of a PHP server has an escape in every few bytes (`\/`), and to stop at each would cost more than
+/// all other work on a body.
 fn without_useful_escapes(text: &[u8]) -> usize {
     let mut free = 0_usize;
+    // A block, and the byte that its last one may go on with.
     while let Some(rest) = text.get(free..)
-        && let Some(block) = rest.first_chunk::<BLOCK>()
-        && let Some(shifted) = rest.get(1..).and_then(|rest| rest.first_chunk::<BLOCK>())
-        && !has_useful_escape(block, shifted)
+        && let Some(block) = rest.get(..BLOCK.saturating_add(1))
+        && holds_useful_escape(block) == Some(false)
     {
         free = free.saturating_add(BLOCK);
     }
@@ -77,14 +78,13 @@ fn without_useful_escapes(text: &[u8]) -> usize {
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
-/// `shifted` is the block one byte on.
-fn has_useful_escape(block: &[u8; BLOCK], shifted: &[u8; BLOCK]) -> bool {
-    let mut found = false;
-    for (byte, next) in block.iter().zip(shifted) {
-        let goes_on = (*next == b'u') | (*next == b'x') | (*next == BACKSLASH) | (*next == PERCENT);
-        found |= (*byte == PERCENT) | ((*byte == BACKSLASH) & goes_on);
-    }
-    found
+/// Whether a text holds an escape that could spell a letter or a digit. Its last byte is not looked at
+/// itself. `None`: the text is too short to say.
+pub(super) fn holds_useful_escape(text: &[u8]) -> Option<bool> {
+    any_pair(text, |byte, next| {
+        let goes_on = is(next, b'u') | is(next, b'x') | is(next, BACKSLASH) | is(next, PERCENT);
+        is(byte, PERCENT) | (is(byte, BACKSLASH) & goes_on)
+    })
 }
 
 /// Whether `rest` begins with one of the escapes that JSON is full of and that spell no letter or digit

@@ -121,6 +121,8 @@ fn an_answer_without_cache_control_gets_none() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_cache_control_that_lets_others_keep_the_answer_is_taken_for_harmless(
         directives in vec(
