@@ -54,7 +54,9 @@ schema:
 	@scripts/schema.sh
 
 # Measurements: of their own, since they want a quiet machine.
-.PHONY: bench soak
+.PHONY: bench bench-store soak
+bench-store:
+	@bench/run.sh store $(BENCH_FLAGS)
 bench:
 	@bench/run.sh compare $(BENCH_FLAGS)
 soak:

@@ -2,11 +2,12 @@
 # Prepares what the benchmark needs and runs it:
 #     bench/run.sh compare [options]    side by side (make bench)
 #     bench/run.sh soak [options]       the long run (make soak)
+#     bench/run.sh store [options]      very many grants in the embedded store (make bench-store)
 # `--help` behind either lists the options. Results go to bench/results.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
-[ $# -ge 1 ] || refuse "usage: bench/run.sh compare|soak [OPTIONS]"
+[ $# -ge 1 ] || refuse "usage: bench/run.sh compare|soak|store [OPTIONS]"
 need_rust
 cd "$repository"
 output=$repository/target/bench
@@ -42,11 +43,14 @@ CARGO_TARGET_DIR=$target cargo build "${flags[@]}" --release "${packages[@]}" >&
 install_file "$target/release/ib-bench" "$output/bin/ib-bench"
 [ -z "$tells_only" ] || exec "$output/bin/ib-bench" "$@"
 install_file "$target/release/ib-oauth" "$output/bin/ib-oauth"
+export BENCH_SERVICE=${BENCH_SERVICE:-$output/bin/ib-oauth} BENCH_WORK=$output
+# No gateway takes part in it.
+[ "$1" != store ] || exec "$output/bin/ib-bench" "$@"
 
 scripts/build-plugin.sh "$output/bin/plugin.wasm"
 bench/build-filters.sh "$output/filters"
 ENVOY=$(scripts/envoy.sh)
 export ENVOY
 export BENCH_PLUGIN=${BENCH_PLUGIN:-$output/bin/plugin.wasm}
-export BENCH_FILTERS=$output/filters BENCH_SERVICE=${BENCH_SERVICE:-$output/bin/ib-oauth} BENCH_WORK=$output
+export BENCH_FILTERS=$output/filters
 exec "$output/bin/ib-bench" "$@"

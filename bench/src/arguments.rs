@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// Send a million requests with a million different tokens, half of them bad, and watch Envoy's
     /// memory.
     Soak(Soak),
+    /// Serve very many grants from the embedded store and measure introspections, exchanges, memory
+    /// and starts.
+    Store(Store),
     /// The upstream; started by the others.
     #[command(hide = true)]
     Upstream(UpstreamOptions),
@@ -114,4 +117,20 @@ pub(crate) struct Soak {
     /// Connections that send them.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) connections: u32,
+}
+
+/// How to measure the store.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Store {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+    /// How many grants.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+    pub(crate) grants: u32,
+    /// Introspections a second beside the writers.
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: u32,
+    /// How long each measurement lasts, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) seconds: u32,
 }

@@ -13,18 +13,26 @@ use crate::{
 /// Lines for the results: what, and which.
 pub(crate) fn describe(stage: &Stage) -> Result<Vec<(&'static str, String)>> {
     let envoy = stage.envoy.display().to_string();
-    Ok(vec![
-        ("processor", processor()),
-        ("cores", std::thread::available_parallelism().map_or(0, usize::from).to_string()),
-        ("kernel", first_line("uname", &["-sr"])),
+    let mut lines = basics();
+    lines.extend([
         ("Envoy", first_line(&envoy, &["--version"]).replace(&envoy, "").trim().to_owned()),
         ("wrk", first_line("wrk", &["-v"])),
-        ("rustc", first_line("rustc", &["--version"])),
         ("plugin", file(&stage.plugin)?),
         ("empty filter", file(&stage.filter("empty"))?),
         ("rewriting filter", file(&stage.filter("rewrite"))?),
         ("filter of the same calls", file(&stage.filter("same-calls"))?),
-    ])
+    ]);
+    Ok(lines)
+}
+
+/// The machine itself and the compiler.
+pub(crate) fn basics() -> Vec<(&'static str, String)> {
+    vec![
+        ("processor", processor()),
+        ("cores", std::thread::available_parallelism().map_or(0, usize::from).to_string()),
+        ("kernel", first_line("uname", &["-sr"])),
+        ("rustc", first_line("rustc", &["--version"])),
+    ]
 }
 
 fn processor() -> String {

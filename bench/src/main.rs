@@ -24,6 +24,7 @@ mod rounds;
 mod service;
 mod soak;
 mod stage;
+mod store;
 mod tokens;
 mod traffic;
 mod upstream;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Compare(options) => compare::run(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Store(options) => store::run(&options),
         Command::Upstream(options) => upstream::serve(&options),
     };
     match done {

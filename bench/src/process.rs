@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     clock::poll,
-    error::{BenchError, Result},
+    error::{BenchError, Result, failed},
 };
 
 /// Envoy has a core for itself.
@@ -47,6 +47,12 @@ impl Process {
         self.child.id()
     }
 
+    /// Ends the process as a crash would.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        let killed = self.child.kill().and_then(|()| self.child.wait());
+        killed.map(|_| ()).map_err(BenchError::io(self.name.clone()))
+    }
+
     /// What went wrong, if the process has ended by itself.
     pub(crate) fn ended(&mut self, log: &Path) -> Option<BenchError> {
         let status = self.child.try_wait().ok().flatten()?;
@@ -75,6 +81,17 @@ pub(crate) fn pinned(core: u32, program: impl AsRef<OsStr>) -> Command {
     command.args(["--pdeathsig", "KILL", "taskset", "--cpu-list", &core.to_string()]);
     command.arg(program);
     command
+}
+
+/// Keeps this program to one core, with all threads that it will start.
+pub(crate) fn stay_on(core: u32) -> Result<()> {
+    let (core, id) = (core.to_string(), std::process::id().to_string());
+    let done = Command::new("taskset")
+        .args(["--all-tasks", "--pid", "--cpu-list", &core, &id])
+        .stdout(Stdio::null())
+        .status()
+        .map_err(BenchError::io("taskset"))?;
+    if done.success() { Ok(()) } else { failed(format!("taskset ended with {done}")) }
 }
 
 /// The end of a log file.

@@ -167,7 +167,7 @@ fn start_upstream(folder: &Path, addresses: &Addresses, grants: &[Grant]) -> Res
 }
 
 /// Empties the run's folder, or makes it. Only one run at a time may use it.
-fn fresh_folder(work: &Path) -> Result<PathBuf> {
+pub(crate) fn fresh_folder(work: &Path) -> Result<PathBuf> {
     let folder = work.join("run");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).map_err(BenchError::file(&folder))?;

@@ -14,13 +14,12 @@ use crate::{
     clock::{Clock as _, SystemClock},
     error::Error,
     feed::Feed,
-    grants::{Grants, MOST_IN_ONE_STEP, Seed},
+    grants::{Grants, MOST_IN_ONE_STEP, Seed, Seeded},
     hosts::{PlatformError, api_host, platform_host},
     metrics::Metrics,
     records::{KeysError, Records},
     settings::Settings,
     store::{StoreError, redb::RedbStore},
-    tokens::AccessToken,
 };
 
 /// Steps that wait for the store at the same time: those of one flush, and the next.
@@ -36,6 +35,11 @@ pub struct SeedOptions {
     /// Where the access tokens go, one a line. The file is made anew, for its owner alone. What is no
     /// file (a symbolic link, a device) is refused.
     pub output: PathBuf,
+    /// Where the refresh tokens go, one a line, likewise.
+    pub refresh_tokens: Option<PathBuf>,
+    /// Where authorization codes go, one a line, likewise: one code beside each grant. Their redirect
+    /// URI is `http://127.0.0.1/callback`, their verifier that of RFC 7636, appendix B.
+    pub codes: Option<PathBuf>,
     /// The registered client that the grants are for.
     pub client: String,
     /// The host of the platform that the sessions are said to be of.
@@ -59,8 +63,8 @@ pub enum SeedError {
     /// The API's address is not one that a platform may name.
     #[error("--api-url: must be https on an allowed host, without a path and a port")]
     ApiUrl,
-    /// The output cannot be written.
-    #[error("--output: {0}")]
+    /// An output cannot be written.
+    #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
     /// The store cannot be used.
     #[error("the store failed: {0}")]
@@ -92,7 +96,7 @@ impl From<PlatformError> for SeedError {
 }
 
 /// Writes invented grants straight into the store, which no service may have open: each a session
-/// with an invented id, and one access token. `progress` hears how many there are, now and then.
+/// with an invented id, an access token and a refresh token. `progress` hears how many there are, now and then.
 ///
 /// # Errors
 ///
@@ -139,7 +143,8 @@ async fn run(
     records.prove_keys(clock.unix_seconds()).await?;
     let feed = Arc::new(Feed::new(Arc::clone(&records), clock.clone(), Arc::clone(&settings)));
     let grants = Arc::new(Grants::new(records, feed, clock, settings, metrics));
-    let mut output = BufWriter::new(make_anew(&options.output)?);
+    let mut outputs = Outputs::make(options)?;
+    let with_codes = outputs.codes.is_some();
     let seed = Arc::new(seed);
     let mut steps = JoinSet::new();
     let (mut begun, mut done) = (0, 0);
@@ -148,19 +153,57 @@ async fn run(
             let count = MOST_IN_ONE_STEP.min(options.grants - begun);
             begun += count;
             let (grants, seed) = (Arc::clone(&grants), Arc::clone(&seed));
-            steps.spawn(async move { grants.seed(&seed, count).await });
+            steps.spawn(async move { grants.seed(&seed, count, with_codes).await });
         }
         let Some(step) = steps.join_next().await else { break };
-        let tokens = step.map_err(|_| SeedError::Store("a step has died".to_owned()))??;
-        write(&mut output, &tokens)?;
+        let seeded = step.map_err(|_| SeedError::Store("a step has died".to_owned()))??;
+        outputs.write(&seeded)?;
         let before = done;
-        done += tokens.len();
+        done += seeded.len();
         if before / PROGRESS != done / PROGRESS {
             progress(done);
         }
     }
-    output.flush()?;
+    outputs.flush()?;
     Ok(())
+}
+
+/// The files that seeded tokens go to.
+struct Outputs {
+    access_tokens: BufWriter<File>,
+    refresh_tokens: Option<BufWriter<File>>,
+    codes: Option<BufWriter<File>>,
+}
+
+impl Outputs {
+    fn make(options: &SeedOptions) -> io::Result<Self> {
+        let optional = |path: &Option<PathBuf>| {
+            path.as_deref().map(|path| make_anew(path).map(BufWriter::new)).transpose()
+        };
+        Ok(Self {
+            access_tokens: BufWriter::new(make_anew(&options.output)?),
+            refresh_tokens: optional(&options.refresh_tokens)?,
+            codes: optional(&options.codes)?,
+        })
+    }
+
+    fn write(&mut self, seeded: &[Seeded]) -> io::Result<()> {
+        for one in seeded {
+            writeln!(self.access_tokens, "{}", one.access_token.expose())?;
+            if let Some(file) = &mut self.refresh_tokens {
+                writeln!(file, "{}", one.refresh_token.expose())?;
+            }
+            if let (Some(file), Some(code)) = (&mut self.codes, &one.code) {
+                writeln!(file, "{}", code.expose())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.access_tokens.flush()?;
+        self.refresh_tokens.iter_mut().chain(&mut self.codes).try_for_each(Write::flush)
+    }
 }
 
 /// Takes the place of a file of this name. Whoever owns that file or has it open reads nothing of the
@@ -170,10 +213,6 @@ fn make_anew(path: &Path) -> io::Result<File> {
         fs::remove_file(path)?;
     }
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
-}
-
-fn write(output: &mut impl Write, tokens: &[AccessToken]) -> io::Result<()> {
-    tokens.iter().try_for_each(|token| writeln!(output, "{}", token.expose()))
 }
 
 #[cfg(test)]

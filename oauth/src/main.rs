@@ -49,6 +49,13 @@ struct Seed {
     /// Where the access tokens go, one a line; the file is replaced.
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    /// Where the refresh tokens go, one a line; the file is replaced.
+    #[arg(long, value_name = "FILE")]
+    refresh_tokens: Option<PathBuf>,
+    /// Where authorization codes go, one a line, one beside each grant; the file is replaced. They are
+    /// exchanged with redirect URI http://127.0.0.1/callback and the verifier of RFC 7636, appendix B.
+    #[arg(long, value_name = "FILE")]
+    codes: Option<PathBuf>,
     /// The registered client that the grants are for.
     #[arg(long, value_name = "ID", default_value = "mcp-public-client")]
     client: String,
@@ -100,9 +107,10 @@ fn check(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn seed(arguments: Seed) -> Result<(), Box<dyn Error>> {
-    let Seed { config, grants, output, client, platform, api_url } = arguments;
+    let Seed { config, grants, output, refresh_tokens, codes, client, platform, api_url } =
+        arguments;
     let settings = Settings::load(&config.config)?;
-    let options = SeedOptions { grants, output, client, platform, api_url };
+    let options = SeedOptions { grants, output, refresh_tokens, codes, client, platform, api_url };
     ib_oauth::seed(settings, &options, |done| {
         writeln!(std::io::stderr(), "ib-oauth: {done} of {grants} grants").ok();
     })?;

@@ -87,6 +87,21 @@ impl Serving {
         answer
     }
 
+    /// Sends a form to `/token`.
+    fn token(&self, form: &str) -> String {
+        let mut stream = TcpStream::connect(self.public).unwrap();
+        write!(
+            stream,
+            "POST /token HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+            form.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
@@ -226,12 +241,37 @@ fn seeding_fills_the_store_with_good_tokens_and_needs_a_development_section() {
         assert!(String::from_utf8(refused.stderr).unwrap().contains(option), "{value}");
     }
     assert!(!output.exists());
-    let seeded = seed(&config, &["--api-url", "https://apiv3.intelligencebank.com"]);
+    let (refresh, codes) = (folder.path().join("refresh.txt"), folder.path().join("codes.txt"));
+    let (refresh_path, codes_path) = (refresh.to_str().unwrap(), codes.to_str().unwrap());
+    let seeded = seed(
+        &config,
+        &[
+            "--api-url",
+            "https://apiv3.intelligencebank.com",
+            "--refresh-tokens",
+            refresh_path,
+            "--codes",
+            codes_path,
+        ],
+    );
     assert!(seeded.status.success(), "{seeded:?}");
     let tokens = std::fs::read_to_string(&output).unwrap();
     let tokens: std::collections::HashSet<_> = tokens.lines().collect();
     assert_eq!(tokens.len(), 12);
     let serving = Serving::start(&config);
+    let (refresh, codes) = (lines(&refresh), lines(&codes));
+    assert_eq!((refresh.len(), codes.len()), (12, 12));
+    for (token, code) in refresh.iter().zip(&codes) {
+        let refreshed =
+            serving.token(&format!("grant_type=refresh_token&client_id=c&refresh_token={token}"));
+        assert!(refreshed.contains("access_token"), "{refreshed}");
+        let exchanged = serving.token(&format!(
+            "grant_type=authorization_code&client_id=c&code={code}\
+             &redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback\
+             &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+        ));
+        assert!(exchanged.contains("access_token"), "{exchanged}");
+    }
     for token in tokens {
         let mut stream = TcpStream::connect(serving.internal).unwrap();
         let body = format!("token={token}");
@@ -249,6 +289,11 @@ fn seeding_fills_the_store_with_good_tokens_and_needs_a_development_section() {
         let hosts = r#"["company.intelligencebank.com","apiv3.intelligencebank.com"]"#;
         assert!(answer.contains(hosts), "{answer}");
     }
+}
+
+/// The different lines of a file.
+fn lines(path: &Path) -> std::collections::HashSet<String> {
+    std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
