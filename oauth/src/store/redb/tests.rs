@@ -1,4 +1,11 @@
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use super::{RedbStore, SERVING};
 use crate::store::{
@@ -51,6 +58,23 @@ async fn what_was_answered_is_in_the_file_when_the_process_is_killed_right_then(
     std::fs::copy(&path, &copy).unwrap();
     let found = open(&copy).get(&Key::new(Table::Code, "a"), 1).await.unwrap().unwrap();
     assert_eq!(found.value, b"a");
+}
+
+#[tokio::test]
+async fn a_start_after_a_kill_does_not_wait_for_the_whole_file_to_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = open(&path);
+    store.apply(vec![put("a")], 1).await.unwrap();
+    let copy = folder.path().join("killed.redb");
+    std::fs::copy(&path, &copy).unwrap();
+    let walked = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&walked);
+    let opened = RedbStore::over(SERVING, |builder| {
+        builder.set_repair_callback(move |_| seen.store(true, Ordering::SeqCst)).create(&copy)
+    });
+    assert_eq!(opened.unwrap().apply(vec![put("b")], 1).await.unwrap(), Applied::Yes);
+    assert!(!walked.load(Ordering::SeqCst), "the engine walked through the file");
 }
 
 #[tokio::test]
