@@ -3,8 +3,17 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Clock, feed::Feed, grants::Grants, logins::Logins, metrics::Metrics, records::Records,
-    renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
+    clients::{ClientDocumentSource, Clients},
+    clock::Clock,
+    feed::Feed,
+    grants::Grants,
+    logins::Logins,
+    logouts::Logouts,
+    metrics::Metrics,
+    records::Records,
+    renewals::Renewals,
+    settings::Settings,
+    upstreams::LoginUpstream,
 };
 
 /// The service without its listeners.
@@ -14,21 +23,43 @@ pub(crate) struct App {
     pub(crate) records: Arc<Records>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) clients: Clients,
     pub(crate) logins: Logins,
+    pub(crate) logouts: Logouts,
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
 }
 
 impl App {
+    /// A service whose clients have no documents.
+    #[cfg(test)]
     pub(crate) fn new(
         settings: Arc<Settings>,
         records: Arc<Records>,
         upstream: Arc<dyn LoginUpstream>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let documents = Arc::new(crate::tests::ScriptedDocuments::default());
+        Self::with_documents(settings, records, upstream, documents, clock)
+    }
+
+    pub(crate) fn with_documents(
+        settings: Arc<Settings>,
+        records: Arc<Records>,
+        upstream: Arc<dyn LoginUpstream>,
+        documents: Arc<dyn ClientDocumentSource>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let metrics = Arc::clone(records.metrics());
         let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
         let feed = Arc::new(feed);
+        let clients = Clients::new(
+            Arc::clone(&settings),
+            Arc::clone(&records),
+            documents,
+            Arc::clone(&clock),
+        );
+        let logouts = Logouts::new(Arc::clone(&upstream), Arc::clone(&clock), Arc::clone(&metrics));
         let logins = Logins::new(
             Arc::clone(&records),
             Arc::clone(&upstream),
@@ -50,6 +81,6 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&settings),
         );
-        Self { settings, clock, records, metrics, feed, logins, grants, renewals }
+        Self { settings, clock, records, metrics, feed, clients, logins, logouts, grants, renewals }
     }
 }

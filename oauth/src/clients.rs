@@ -1,12 +1,24 @@
-//! The registered clients: who they are, where they may be redirected to, what they may ask for.
-
-use std::collections::HashMap;
+//! Clients: who they are, where they may be redirected to, what they may ask for, and how they are
+//! found: in the settings, in the store (RFC 7591), or in a document of their own.
 
 use crate::tokens::SecretHash;
 
+mod assertion;
+mod documents;
+mod keys;
+mod metadata;
 mod redirect;
+mod registered;
+mod registry;
 
+pub(crate) use assertion::ASSERTION_TYPE;
+pub(crate) use documents::{ClientDocumentSource, DocumentError, Fetched, Fetching, host_of};
+#[cfg(test)]
+pub(crate) use keys::tests::PrivateKey;
+pub(crate) use keys::{ALGORITHMS, ClientKeys};
 pub(crate) use redirect::RegisteredRedirect;
+pub(crate) use registered::{ID_PREFIX, Registered};
+pub(crate) use registry::{Clients, ConfiguredClients, still_granted};
 
 /// How a client proves who it is.
 #[derive(Debug)]
@@ -14,15 +26,32 @@ pub(crate) enum ClientKind {
     /// It cannot keep a secret: it has PKCE instead (RFC 6749 section 2.1).
     Public,
     /// It has a secret, presented by HTTP Basic (RFC 6749 section 2.3.1).
-    Confidential(SecretHash),
+    Secret(SecretHash),
+    /// It signs assertions with a private key (`private_key_jwt`, RFC 7523 section 2.2).
+    Keys(ClientKeys),
 }
 
-/// One registered client.
+/// Where what is known of a client comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An operator wrote it.
+    Settings,
+    /// It registered itself (RFC 7591): nobody vouches for its name.
+    Registration,
+    /// Its client id is the URL of a document on this host.
+    Document {
+        /// In lower case.
+        host: String,
+    },
+}
+
+/// One client. Without redirect URIs it can have no code.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) id: String,
     /// Shown to the person who logs in.
     pub(crate) name: String,
+    pub(crate) source: Source,
     pub(crate) kind: ClientKind,
     pub(crate) redirects: Vec<RegisteredRedirect>,
     /// In the order of the settings; what the client gets when it asks for none.
@@ -52,12 +81,15 @@ impl Client {
     /// What the client may still have of a scope that was granted: the settings may have changed since.
     /// `None`: nothing.
     pub(crate) fn still_granted(&self, scope: &str) -> Option<String> {
-        let left: Vec<_> = scope
-            .split(' ')
-            .filter(|granted| self.scopes.iter().any(|own| own == granted))
-            .collect();
-        (!left.is_empty()).then(|| left.join(" "))
+        left_of(scope, &self.scopes)
     }
+}
+
+/// What of `scope` is among `allowed`. `None`: nothing.
+fn left_of(scope: &str, allowed: &[String]) -> Option<String> {
+    let left: Vec<_> =
+        scope.split(' ').filter(|granted| allowed.iter().any(|own| own == granted)).collect();
+    (!left.is_empty()).then(|| left.join(" "))
 }
 
 /// `asked` without repetitions, if it is well formed (RFC 6749 section 3.3) and each of it is
@@ -75,46 +107,15 @@ pub(crate) fn narrow(asked: &str, allowed: impl Fn(&str) -> bool) -> Option<Stri
     Some(scopes.join(" "))
 }
 
-/// All clients, by id.
-#[derive(Debug, Default)]
-pub(crate) struct Clients(HashMap<String, Client>);
-
-impl Clients {
-    pub(crate) fn new(clients: impl IntoIterator<Item = Client>) -> Self {
-        Self(clients.into_iter().map(|client| (client.id.clone(), client)).collect())
-    }
-
-    pub(crate) fn get(&self, id: &str) -> Option<&Client> {
-        self.0.get(id)
-    }
-
-    /// The client that `id` and `secret` prove, if it is a confidential one.
-    pub(crate) fn authenticate(&self, id: &str, secret: &[u8]) -> Option<&Client> {
-        let client = self.get(id)?;
-        match &client.kind {
-            ClientKind::Confidential(hash) if hash.matches(secret) => Some(client),
-            ClientKind::Confidential(_) | ClientKind::Public => None,
-        }
-    }
-
-    /// Every scope that some client may have, sorted, for the metadata.
-    pub(crate) fn scopes(&self) -> Vec<String> {
-        let mut scopes: Vec<_> =
-            self.0.values().flat_map(|client| client.scopes.iter().cloned()).collect();
-        scopes.sort();
-        scopes.dedup();
-        scopes
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Client, ClientKind, Clients, SecretHash};
+    use super::{Client, ClientKind, ConfiguredClients, SecretHash, Source};
 
     fn client(kind: ClientKind) -> Client {
         Client {
             id: "one".to_owned(),
             name: "One".to_owned(),
+            source: Source::Settings,
             kind,
             redirects: Vec::new(),
             scopes: vec!["profile".to_owned(), "assets".to_owned()],
@@ -142,18 +143,18 @@ mod tests {
 
     #[test]
     fn only_a_confidential_client_with_its_own_secret_is_authenticated() {
-        let confidential = ClientKind::Confidential(SecretHash::of(b"right"));
-        let clients = Clients::new([client(confidential)]);
+        let confidential = ClientKind::Secret(SecretHash::of(b"right"));
+        let clients = ConfiguredClients::new([client(confidential)]);
         assert!(clients.authenticate("one", b"right").is_some());
         assert!(clients.authenticate("one", b"wrong").is_none());
         assert!(clients.authenticate("two", b"right").is_none());
-        let clients = Clients::new([client(ClientKind::Public)]);
+        let clients = ConfiguredClients::new([client(ClientKind::Public)]);
         assert!(clients.authenticate("one", b"").is_none());
     }
 
     #[test]
     fn defect_13_names_of_object_members_are_no_clients() {
-        let clients = Clients::new([client(ClientKind::Public)]);
+        let clients = ConfiguredClients::new([client(ClientKind::Public)]);
         for id in ["constructor", "__proto__", "toString", ""] {
             assert!(clients.get(id).is_none());
         }

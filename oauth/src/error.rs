@@ -26,6 +26,10 @@ pub(crate) enum Error {
     InvalidRequest(Cow<'static, str>),
     /// RFC 6749 section 5.2.
     InvalidClient(&'static str),
+    /// RFC 7591 section 3.2.2.
+    InvalidRedirectUri(&'static str),
+    /// RFC 7591 section 3.2.2.
+    InvalidClientMetadata(&'static str),
     /// RFC 6749 section 5.2.
     InvalidGrant(&'static str),
     /// RFC 6749 section 5.2.
@@ -60,6 +64,8 @@ pub(crate) enum Error {
     Timeout,
     /// IntelligenceBank could not be reached, or answered nonsense.
     Platform(&'static str),
+    /// What a client says about itself cannot be read now; nothing has been decided.
+    ClientUnavailable(&'static str),
     /// IntelligenceBank cannot be asked about a session now; nothing has been decided.
     RenewalUnavailable,
     /// A bound of this service is reached; later there may be room.
@@ -87,6 +93,8 @@ impl Error {
             Self::InvalidRequest(_) | Self::MissingToken | Self::BodyTooLarge => "invalid_request",
             Self::MethodNotAllowed => "invalid_request",
             Self::InvalidClient(_) | Self::InvalidGatewayCredential => "invalid_client",
+            Self::InvalidRedirectUri(_) => "invalid_redirect_uri",
+            Self::InvalidClientMetadata(_) => "invalid_client_metadata",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
@@ -101,6 +109,7 @@ impl Error {
             Self::Timeout
             | Self::StoreUnavailable
             | Self::Platform(_)
+            | Self::ClientUnavailable(_)
             | Self::RenewalUnavailable
             | Self::Busy => "temporarily_unavailable",
             Self::Internal => "server_error",
@@ -112,6 +121,9 @@ impl Error {
         match self {
             Self::InvalidRequest(description) => description,
             Self::InvalidClient(description)
+            | Self::InvalidRedirectUri(description)
+            | Self::InvalidClientMetadata(description)
+            | Self::ClientUnavailable(description)
             | Self::InvalidGrant(description)
             | Self::AccessDenied(description)
             | Self::InvalidToken(description)
@@ -142,7 +154,9 @@ impl Error {
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Internal | Self::StoreUnavailable | Self::Timeout | Self::Busy => Fault::Service,
-            Self::Platform(_) | Self::RenewalUnavailable => Fault::Upstream,
+            Self::Platform(_) | Self::RenewalUnavailable | Self::ClientUnavailable(_) => {
+                Fault::Upstream
+            }
             _ => Fault::Client,
         }
     }

@@ -29,6 +29,7 @@ mod successor;
 pub(crate) use look_up::{GoodToken, Looked};
 pub(crate) use record::{AccessRecord, CodeRecord};
 use record::{ActiveCode, Grant, RefreshRecord, RefreshState, SpentCode};
+pub(crate) use revocation::LogOut;
 pub(crate) use seed::{MOST_IN_ONE_STEP, Seed, Seeded};
 use successor::Successor;
 

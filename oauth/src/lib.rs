@@ -16,6 +16,7 @@ mod feed;
 mod grants;
 mod hosts;
 mod logins;
+mod logouts;
 mod metrics;
 mod pkce;
 mod records;

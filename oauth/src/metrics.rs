@@ -13,6 +13,7 @@ const LOGINS: &str = "oauth_logins_total";
 const ISSUED: &str = "oauth_tokens_issued_total";
 const REPLAYS: &str = "oauth_replays_total";
 const RENEWALS: &str = "oauth_renewals_total";
+const LOGOUTS: &str = "oauth_logouts_total";
 const REVOCATIONS: &str = "oauth_revocations_total";
 const FEED_WAITING: &str = "oauth_revocation_feed_waiting";
 const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
@@ -81,6 +82,34 @@ pub(crate) enum RenewalResult {
 pub(crate) enum Replayed {
     Code,
     RefreshToken,
+    ClientAssertion,
+}
+
+/// What became of a session at IntelligenceBank after its logout.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AtTheUpstream {
+    Ended,
+    Refused,
+    Unreachable,
+    /// No way to end one is configured.
+    NoWay,
+    /// Too many are being ended already.
+    NotAsked,
+}
+
+impl AtTheUpstream {
+    const ALL: [Self; 5] =
+        [Self::Ended, Self::Refused, Self::Unreachable, Self::NoWay, Self::NotAsked];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::NoWay => "no_way",
+            Self::NotAsked => "not_asked",
+        }
+    }
 }
 
 /// The counters and histograms.
@@ -167,6 +196,7 @@ impl Metrics {
         let what = match what {
             Replayed::Code => "code",
             Replayed::RefreshToken => "refresh_token",
+            Replayed::ClientAssertion => "client_assertion",
         };
         self.count(REPLAYS, &[("what", what)], 1);
     }
@@ -180,6 +210,11 @@ impl Metrics {
             RenewalResult::Over => "over",
         };
         self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 1);
+    }
+
+    /// A session that was not over was logged out.
+    pub(crate) fn logout(&self, upstream: AtTheUpstream) {
+        self.count(LOGOUTS, &[("upstream", upstream.label())], 1);
     }
 
     /// An event was written to the revocation feed.
@@ -212,7 +247,8 @@ impl Metrics {
             (REQUESTS, "Requests by endpoint (route template) and status."),
             (LOGINS, "Logins begun, completed and failed."),
             (ISSUED, "Access tokens issued, by grant type."),
-            (REPLAYS, "Codes and refresh tokens presented a second time; each ended its grant."),
+            (REPLAYS, "Codes, refresh tokens and client assertions presented a second time."),
+            (LOGOUTS, "Live sessions logged out, by what became of them at IntelligenceBank."),
             (RENEWALS, "Renewals asked for by the gateway, by cause and result."),
             (REVOCATIONS, "Events of the revocation feed, by what ended."),
             (UNKNOWN_KEYS, "Records read whose sealing key is not configured; taken as absent."),
@@ -242,7 +278,10 @@ impl Metrics {
                 self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 0);
             }
         }
-        for what in ["code", "refresh_token"] {
+        for upstream in AtTheUpstream::ALL {
+            self.count(LOGOUTS, &[("upstream", upstream.label())], 0);
+        }
+        for what in ["code", "refresh_token", "client_assertion"] {
             self.count(REPLAYS, &[("what", what)], 0);
         }
         self.count(UNKNOWN_KEYS, &[], 0);

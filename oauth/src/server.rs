@@ -24,7 +24,7 @@ use crate::{
     records::{KeysError, Records},
     settings::{Problem, ServerSettings, Settings},
     store::{Store, redb::RedbStore},
-    upstreams::intelligencebank::IntelligenceBank,
+    upstreams::{client_documents::HttpsDocuments, intelligencebank::IntelligenceBank},
 };
 
 /// Most expired records that one write transaction removes.
@@ -111,9 +111,13 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     })?;
     let upstream = IntelligenceBank::new(&settings.intelligencebank)
         .map_err(|cause| ServeError::Upstream(cause.to_string()))?;
+    let documents = HttpsDocuments::new(&settings.intelligencebank)
+        .map_err(|cause| ServeError::Upstream(cause.to_string()))?;
     let (public_address, internal_address) = (settings.public_address, settings.internal_address);
     let (server, sweep) = (settings.server, settings.store.sweep);
-    let app = Arc::new(App::new(Arc::new(settings), records, Arc::new(upstream), clock));
+    let (upstream, documents) = (Arc::new(upstream), Arc::new(documents));
+    let app =
+        Arc::new(App::with_documents(Arc::new(settings), records, upstream, documents, clock));
     let resumed = app.feed.resume(app.clock.unix_seconds()).await;
     resumed.map_err(|cause| refused(cause.description().to_owned()))?;
 

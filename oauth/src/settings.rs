@@ -10,19 +10,22 @@ use std::{
 };
 
 use crate::{
-    clients::Clients,
+    clients::ConfiguredClients,
     hosts::HostList,
     sealing::Sealer,
     tokens::{SecretHash, TagKeys},
 };
 
 mod check;
+mod client_sources;
 mod file;
 mod load;
 mod secrets;
 mod strict;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use client_sources::{DocumentSettings, RegistrationSettings};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +72,11 @@ pub struct Settings {
     pub(crate) tokens: TokenSettings,
     pub(crate) sessions: SessionSettings,
     pub(crate) server: ServerSettings,
-    pub(crate) clients: Clients,
+    pub(crate) clients: ConfiguredClients,
+    /// `None`: clients cannot register themselves.
+    pub(crate) registration: Option<RegistrationSettings>,
+    /// `None`: a client id that is a URL is not known.
+    pub(crate) client_documents: Option<DocumentSettings>,
     /// Whether there is a `development` section.
     pub(crate) in_development: bool,
     warnings: Vec<Problem>,
@@ -181,6 +188,8 @@ pub(crate) struct IntelligenceBankSettings {
     pub(crate) maximum_response_bytes: usize,
     pub(crate) login_deadline_seconds: u64,
     pub(crate) poll_interval: Duration,
+    /// Where a platform ends a session, from the host on; IntelligenceBank documents none.
+    pub(crate) logout_path: Option<String>,
     /// Development only.
     pub(crate) allow_private_addresses: bool,
     /// Development only: addresses that are not looked up.

@@ -89,6 +89,22 @@ impl RegisteredRedirect {
         Ok(Self::Loopback { origin, rest: rest.to_owned() })
     }
 
+    /// Whether this names one place, and not every one that fits a wildcard.
+    pub(crate) fn is_plain(&self) -> bool {
+        !matches!(self, Self::OneLabel { .. })
+    }
+
+    /// Whether this is a loopback address.
+    pub(crate) fn is_loopback(&self) -> bool {
+        matches!(self, Self::Loopback { .. })
+    }
+
+    /// The host of one https URL.
+    pub(crate) fn https_host(&self) -> Option<&str> {
+        let Self::Exact(exact) = self else { return None };
+        exact.starts_with("https://").then(|| authority(exact).split(':').next()).flatten()
+    }
+
     /// Whether a client may name `uri`.
     pub(crate) fn matches(&self, uri: &str) -> bool {
         match self {

@@ -1,27 +1,39 @@
-//! Who is calling: clients by HTTP Basic or by their id alone, the gateway by its credential, and
-//! whoever holds an access token.
+//! Who is calling: clients by HTTP Basic, by a signed assertion or by their id alone, the gateway by its
+//! credential, and whoever holds an access token.
+
+use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::parameters::{Parameters, decode};
-use crate::{clients::Client, error::Error, settings::Settings};
+use crate::{
+    app::App,
+    clients::{ASSERTION_TYPE, Client},
+    error::Error,
+    settings::Settings,
+};
 
 const FAILED: Error = Error::InvalidClient("The client is not known, or did not prove who it is");
 
-/// The client that calls the token endpoint (RFC 6749 sections 2.3 and 3.2.1).
-pub(super) fn client<'s>(
-    settings: &'s Settings,
+/// The client that calls the token endpoint (RFC 6749 sections 2.3 and 3.2.1), which may prove who it is
+/// in one way alone.
+pub(super) async fn client(
+    app: &App,
     headers: &HeaderMap,
     parameters: &Parameters,
-) -> Result<&'s Client, Error> {
+) -> Result<Arc<Client>, Error> {
     let id = parameters.text("client_id")?;
     let has_secret = parameters.text("client_secret")?.is_some();
-    if headers.contains_key(header::AUTHORIZATION) {
-        let client = confidential_client(settings, headers)?;
-        if has_secret {
-            return Err(Error::invalid_request("Use one way of client authentication"));
-        }
+    let assertion = parameters.text("client_assertion")?;
+    let assertion_type = parameters.text("client_assertion_type")?;
+    let has_assertion = assertion.is_some() || assertion_type.is_some();
+    let has_header = headers.contains_key(header::AUTHORIZATION);
+    if [has_header, has_secret, has_assertion].into_iter().filter(|used| *used).count() > 1 {
+        return Err(Error::invalid_request("Use one way of client authentication"));
+    }
+    if has_header {
+        let client = by_secret(&app.settings, headers)?;
         if id.is_some_and(|id| id != client.id) {
             return Err(Error::invalid_request("The client_id is not the one that authenticated"));
         }
@@ -30,21 +42,40 @@ pub(super) fn client<'s>(
     if has_secret {
         return Err(Error::InvalidClient("A client_secret is accepted by HTTP Basic alone"));
     }
-    id.and_then(|id| settings.clients.get(id)).filter(|client| client.is_public()).ok_or(FAILED)
+    if has_assertion {
+        if assertion_type.is_some_and(|own| own != ASSERTION_TYPE) {
+            return Err(Error::InvalidClient("This client_assertion_type is not known"));
+        }
+        let (assertion, _) = assertion
+            .zip(assertion_type)
+            .ok_or(Error::invalid_request("Missing client_assertion or client_assertion_type"))?;
+        return app.clients.by_assertion(assertion, id).await;
+    }
+    let client = match id {
+        Some(id) => app.clients.find(id).await?,
+        None => None,
+    };
+    client.filter(|client| client.is_public()).ok_or(FAILED)
 }
 
-/// The confidential client of an HTTP Basic header, whose parts are form-encoded (RFC 6749 section
-/// 2.3.1).
-pub(super) fn confidential_client<'s>(
-    settings: &'s Settings,
+/// The same for an endpoint where a client must have proved who it is.
+pub(super) async fn confidential_client(
+    app: &App,
     headers: &HeaderMap,
-) -> Result<&'s Client, Error> {
+    parameters: &Parameters,
+) -> Result<Arc<Client>, Error> {
+    let client = client(app, headers, parameters).await?;
+    if client.is_public() { Err(FAILED) } else { Ok(client) }
+}
+
+/// The client of an HTTP Basic header, whose parts are form-encoded (RFC 6749 section 2.3.1).
+fn by_secret(settings: &Settings, headers: &HeaderMap) -> Result<Arc<Client>, Error> {
     let credentials = single(headers)?.and_then(|value| scheme(value, b"basic")).ok_or(FAILED)?;
     let decoded = STANDARD.decode(credentials).map_err(|_| FAILED)?;
     let mut parts = decoded.splitn(2, |byte| *byte == b':');
     let id = parts.next().map(decode).and_then(|id| String::from_utf8(id).ok()).ok_or(FAILED)?;
     let secret = parts.next().map(decode).ok_or(FAILED)?;
-    settings.clients.authenticate(&id, &secret).ok_or(FAILED)
+    settings.clients.authenticate(&id, &secret).cloned().ok_or(FAILED)
 }
 
 /// Whether the caller of the internal port is the gateway.
@@ -67,6 +98,15 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
     let value = single(headers)?.ok_or(Error::MissingToken)?;
     let token = scheme(value, b"bearer").ok_or(Error::MissingToken)?;
     std::str::from_utf8(token).map_err(|_| Error::InvalidToken("Invalid or expired access token"))
+}
+
+/// Whether a request has a Bearer token, good or not.
+pub(super) fn has_bearer(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    values.any(|value| {
+        let name = value.as_bytes().split(|byte| *byte == b' ').next();
+        name.is_some_and(|name| name.eq_ignore_ascii_case(b"bearer"))
+    })
 }
 
 /// The Authorization header: one, or none.

@@ -38,11 +38,11 @@ pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, uri: Ur
     if reply::wants_json(&headers) {
         return json_face(&app, &parameters, &parameters).await;
     }
-    match request::read(&app.settings, &parameters) {
+    match request::read(&app, &parameters).await {
         Ok((request, client)) => {
             let query = uri.query().unwrap_or_default();
             let entered = parameters.text("platform_url").ok().flatten();
-            page::form(&app.settings, client, &request, query, entered, None)
+            page::form(&app.settings, &client, &request, query, entered, None)
         }
         Err(refused) => page_refused(&app, refused),
     }
@@ -79,7 +79,7 @@ async fn json_face(app: &App, asked: &Parameters, entered: &Parameters) -> Respo
 }
 
 async fn json_login(app: &App, asked: &Parameters, entered: &Parameters) -> Result<Begun, Error> {
-    let (request, _) = request::read(&app.settings, asked).map_err(Refused::error)?;
+    let (request, _) = request::read(app, asked).await.map_err(Refused::error)?;
     let platform = entered.required("platform_url")?;
     let host = platform_host(platform, &app.settings.intelligencebank.platform_hosts)
         .map_err(|problem| Error::InvalidRequest(problem.to_string().into()))?;
@@ -89,7 +89,7 @@ async fn json_login(app: &App, asked: &Parameters, entered: &Parameters) -> Resu
 /// Begins a login from the page and shows where to go through it.
 async fn begin(app: &App, form: &parameters::Form, asked: &Parameters) -> Response {
     let settings = &app.settings;
-    let (request, client) = match request::read(settings, asked) {
+    let (request, client) = match request::read(app, asked).await {
         Ok(read) => read,
         Err(refused) => return page_refused(app, refused),
     };
@@ -98,13 +98,13 @@ async fn begin(app: &App, form: &parameters::Form, asked: &Parameters) -> Respon
     let entered = match form.parameters.text("platform_url") {
         // The client's own request: the person has not been asked yet.
         Ok(None) if inner.is_none() => {
-            return page::form(settings, client, &request, &query, None, None);
+            return page::form(settings, &client, &request, &query, None, None);
         }
         Ok(entered) => entered.unwrap_or_default(),
         Err(error) => return page::error(settings, &error),
     };
     let again = |problem: &str| {
-        page::form(settings, client, &request, &query, Some(entered), Some(problem))
+        page::form(settings, &client, &request, &query, Some(entered), Some(problem))
     };
     let host = match platform_host(entered, &settings.intelligencebank.platform_hosts) {
         Ok(host) => host,
@@ -124,7 +124,7 @@ async fn begin(app: &App, form: &parameters::Form, asked: &Parameters) -> Respon
         Err(error) => return page::error(settings, &error),
     };
     let waiting = page::Waiting {
-        client,
+        client: &client,
         request: &request,
         platform_host: &host,
         login_url: begun.login_url.expose(),
@@ -146,11 +146,11 @@ async fn go_on(app: &App, headers: &HeaderMap, token: &[u8]) -> Response {
     let browser = cookie::browser(settings, headers);
     match app.logins.poll(&token, browser.as_ref()).await {
         Ok(Poll::Complete(url)) => reply::see_other(url.expose()),
-        Ok(Poll::Pending(login)) => match settings.clients.get(&login.request.client_id) {
-            Some(client) => page::waiting(
+        Ok(Poll::Pending(login)) => match app.clients.find(&login.request.client_id).await {
+            Ok(Some(client)) => page::waiting(
                 settings,
                 &page::Waiting {
-                    client,
+                    client: &client,
                     request: &login.request,
                     platform_host: &login.platform_host,
                     login_url: login.login_url.expose(),
@@ -158,7 +158,8 @@ async fn go_on(app: &App, headers: &HeaderMap, token: &[u8]) -> Response {
                     not_yet: true,
                 },
             ),
-            None => page::error(settings, &Error::ExpiredToken),
+            Ok(None) => page::error(settings, &Error::ExpiredToken),
+            Err(error) => page::error(settings, &error),
         },
         Ok(Poll::Failed(error, request)) => {
             redirect_error(app, &request.way_back, &Error::AccessDenied(denied(&error)))

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::HeaderMap,
     response::Response,
 };
 use ib_contract::{ActiveToken, Introspection};
@@ -23,8 +22,12 @@ pub(super) async fn for_gateway(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Error> {
-    let check = |headers: &HeaderMap| authenticate::gateway(&app.settings, headers);
-    let looked = look_up(&app, Caller::Gateway, check, request).await?;
+    let looked = async {
+        authenticate::gateway(&app.settings, request.headers())?;
+        let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+        app.grants.look_up(form.parameters.required("token")?).await
+    };
+    let looked = counted(&app, Caller::Gateway, looked.await)?;
     Ok(gateway_answer(&app, looked))
 }
 
@@ -40,12 +43,15 @@ pub(super) async fn for_clients(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Error> {
-    let check =
-        |headers: &HeaderMap| authenticate::confidential_client(&app.settings, headers).map(|_| ());
-    Ok(match look_up(&app, Caller::Client, check, request).await? {
+    let looked = async {
+        let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+        authenticate::confidential_client(&app, &form.headers, &form.parameters).await?;
+        app.grants.look_up(form.parameters.required("token")?).await
+    };
+    Ok(match counted(&app, Caller::Client, looked.await)? {
         Looked::Refused(_) => reply::json(&json!({ "active": false })),
         Looked::Good(good) => {
-            let token = good.token;
+            let GoodToken { token, session, .. } = *good;
             reply::json(&json!({
                 "active": true,
                 "token_type": "Bearer",
@@ -56,24 +62,16 @@ pub(super) async fn for_clients(
                 "iss": app.settings.issuer.url,
                 "iat": token.issued_at,
                 "exp": token.expires_at,
+                // Whose user `sub` is: IntelligenceBank names users within a customer.
+                "ib_client_id": session.ib_client_id,
+                "ib_platform_url": format!("https://{}", session.platform_host),
             }))
         }
     })
 }
 
-/// Looks the token of a form up for a caller that `check` accepts, and counts how it ended.
-async fn look_up(
-    app: &App,
-    caller: Caller,
-    check: impl FnOnce(&HeaderMap) -> Result<(), Error>,
-    request: Request,
-) -> Result<Looked, Error> {
-    let looked = async {
-        check(request.headers())?;
-        let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
-        app.grants.look_up(form.parameters.required("token")?).await
-    }
-    .await;
+/// Counts how an introspection ended.
+fn counted(app: &App, caller: Caller, looked: Result<Looked, Error>) -> Result<Looked, Error> {
     app.metrics.introspection(
         caller,
         match &looked {

@@ -7,7 +7,7 @@ use axum::{extract::State, http::Uri, response::Response};
 use serde_json::json;
 
 use super::reply;
-use crate::{app::App, error::Error, settings::Settings};
+use crate::{app::App, clients::ALGORITHMS, error::Error, settings::Settings};
 
 const RESOURCE_PREFIX: &str = "/.well-known/oauth-protected-resource";
 
@@ -19,24 +19,40 @@ pub(super) fn resource_metadata_url(settings: &Settings) -> String {
 pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Response {
     let settings = &app.settings;
     let issuer = &settings.issuer.url;
-    reply::cacheable_json(&json!({
+    let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "introspection_endpoint": format!("{issuer}/introspect"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
-        "scopes_supported": settings.clients.scopes(),
+        "scopes_supported": app.clients.scopes(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
-        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
-        "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
+        "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported":
+            ["none", "client_secret_basic", "private_key_jwt"],
+        "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "protected_resources": [settings.resources.default],
-    }))
+    });
+    let registration = settings.registration.is_some();
+    let registration = registration.then(|| json!(format!("{issuer}/register")));
+    let documents = settings.client_documents.is_some().then_some(json!(true));
+    for (name, value) in [
+        ("registration_endpoint", registration),
+        ("client_id_metadata_document_supported", documents),
+    ] {
+        if let (Some(value), Some(metadata)) = (value, metadata.as_object_mut()) {
+            metadata.insert(name.to_owned(), value);
+        }
+    }
+    reply::cacheable_json(&metadata)
 }
 
 /// `resource` is the URL from which the metadata's own was made (RFC 9728 section 3.3). There is
@@ -55,7 +71,7 @@ pub(super) async fn protected_resource(
     Ok(reply::cacheable_json(&json!({
         "resource": resource,
         "authorization_servers": [settings.issuer.url],
-        "scopes_supported": settings.clients.scopes(),
+        "scopes_supported": app.clients.scopes(),
         "bearer_methods_supported": ["header"],
         "resource_name": "IntelligenceBank through ib-gateway",
     })))

@@ -19,10 +19,12 @@ mod authorize;
 mod cookie;
 mod health;
 mod introspect;
+mod logout;
 mod metadata;
 mod observe;
 mod parameters;
 mod poll;
+mod register;
 mod renew;
 mod reply;
 mod revocations;
@@ -49,6 +51,7 @@ pub(crate) fn public(app: &Arc<App>) -> Router {
         .route(&at("/token"), post(token::token))
         .route(&at("/introspect"), post(introspect::for_clients))
         .route(&at("/revoke"), post(revoke::revoke))
+        .route(&at("/logout"), post(logout::logout))
         .route(&at("/userinfo"), get(userinfo::userinfo))
         .route(&at("/healthz"), get(health::healthz))
         .route(&at("/assets/login.css"), get(authorize::stylesheet))
@@ -59,6 +62,9 @@ pub(crate) fn public(app: &Arc<App>) -> Router {
         )
         .route("/.well-known/oauth-protected-resource", get(metadata::protected_resource))
         .route("/.well-known/oauth-protected-resource/{*path}", get(metadata::protected_resource));
+    if app.settings.registration.is_some() {
+        router = router.route(&at("/register"), post(register::register));
+    }
     if !stage.is_empty() {
         // Where clients of the old bridge look.
         router = router.route(

@@ -4,13 +4,13 @@
 use axum::{
     body::Bytes,
     extract::Request,
-    http::{HeaderMap, header},
+    http::{HeaderMap, Uri, header},
 };
 
 use crate::error::Error;
 
 /// Names that may come once only. `resource` may be repeated (RFC 8707 section 2).
-const ONCE: [&str; 23] = [
+const ONCE: [&str; 24] = [
     "authorization_request",
     "client_id",
     "client_secret",
@@ -31,14 +31,16 @@ const ONCE: [&str; 23] = [
     "token_type_hint",
     "access_token",
     "client_assertion",
+    "client_assertion_type",
     "session",
     "generation",
     "cause",
 ];
 /// Names whose values must not be in a URL of a form endpoint.
-const NEVER_IN_A_QUERY: [&str; 9] = [
+const NEVER_IN_A_QUERY: [&str; 10] = [
     "access_token",
     "client_assertion",
+    "client_assertion_type",
     "client_id",
     "client_secret",
     "code",
@@ -132,13 +134,21 @@ pub(super) struct Form {
     pub(super) body: Bytes,
 }
 
-/// Reads a form of at most `limit` bytes, in which no known name comes twice. Credentials in the
-/// query are refused (RFC 6749 section 2.3.1), since URLs end up in logs.
-pub(super) async fn form(request: Request, limit: usize) -> Result<Form, Error> {
-    let query = Parameters::of_query(request.uri().query())?;
-    if NEVER_IN_A_QUERY.iter().any(|name| query.all(name).next().is_some()) {
+/// Refuses what belongs into a body and stands in a query (RFC 6749 section 2.3.1), since URLs end up in
+/// logs.
+pub(super) fn refuse_credentials_in(uri: &Uri) -> Result<(), Error> {
+    let query = Parameters::of_query(uri.query())?;
+    let has = |name: &&'static str| query.all(name).any(|value| !value.is_empty());
+    if NEVER_IN_A_QUERY.iter().any(has) {
         return Err(Error::invalid_request("Parameters belong in the request body"));
     }
+    Ok(())
+}
+
+/// Reads a form of at most `limit` bytes, in which no known name comes twice, with no credentials in the
+/// query.
+pub(super) async fn form(request: Request, limit: usize) -> Result<Form, Error> {
+    refuse_credentials_in(request.uri())?;
     let form = plain_form(request, limit).await?;
     form.parameters.refuse_repeated()?;
     Ok(form)

@@ -19,6 +19,8 @@ const BASIC: &str = r#"Basic realm="ib-gateway", charset="UTF-8""#;
 fn status(error: &Error) -> StatusCode {
     match error {
         Error::InvalidRequest(_)
+        | Error::InvalidRedirectUri(_)
+        | Error::InvalidClientMetadata(_)
         | Error::InvalidGrant(_)
         | Error::UnsupportedGrantType
         | Error::UnsupportedResponseType
@@ -35,9 +37,11 @@ fn status(error: &Error) -> StatusCode {
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Platform(_) => StatusCode::BAD_GATEWAY,
-        Error::Timeout | Error::StoreUnavailable | Error::RenewalUnavailable | Error::Busy => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Error::Timeout
+        | Error::StoreUnavailable
+        | Error::RenewalUnavailable
+        | Error::ClientUnavailable(_)
+        | Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -17,7 +17,7 @@ pub(super) async fn revoke(
     request: Request,
 ) -> Result<Response, Error> {
     let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
-    let client = authenticate::client(&app.settings, &form.headers, &form.parameters)?;
-    app.grants.revoke_token(client, form.parameters.required("token")?).await?;
+    let client = authenticate::client(&app, &form.headers, &form.parameters).await?;
+    app.grants.revoke_token(&client, form.parameters.required("token")?).await?;
     Ok(reply::done())
 }

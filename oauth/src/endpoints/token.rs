@@ -50,7 +50,7 @@ pub(super) async fn token(
     if !["authorization_code", "refresh_token"].contains(&grant_type) {
         return Err(Error::UnsupportedGrantType);
     }
-    let client = authenticate::client(&app.settings, &form.headers, parameters)?;
+    let client = authenticate::client(&app, &form.headers, parameters).await?;
     let audience = audience(&app.settings.resources, parameters)?;
     let issued = if grant_type == "authorization_code" {
         let exchange = Exchange {
@@ -59,14 +59,14 @@ pub(super) async fn token(
             code_verifier: parameters.text("code_verifier")?,
             audience,
         };
-        app.grants.exchange(client, &exchange).await?
+        app.grants.exchange(&client, &exchange).await?
     } else {
         let refresh = Refresh {
             refresh_token: parameters.required("refresh_token")?,
             scope: parameters.text("scope")?,
             audience,
         };
-        app.grants.refresh(client, &refresh).await?
+        app.grants.refresh(&client, &refresh).await?
     };
     Ok(reply(&client.id, &issued, app.settings.tokens.include_sid))
 }

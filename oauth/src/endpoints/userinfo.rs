@@ -20,6 +20,8 @@ use crate::{
 /// The scope that this resource needs.
 const SCOPE: &str = "profile";
 
+/// IntelligenceBank's own id of the user stands in `sub`, as clients of the old bridge expect. It names
+/// the user within a customer, so that only with `ib_client_id` or `ib_platform_url` nobody else is meant.
 #[derive(Serialize)]
 struct UserInfo {
     sub: String,
@@ -38,6 +40,7 @@ struct UserInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     ib_api_url: Option<String>,
     ib_user_uuid: String,
+    ib_platform_url: String,
 }
 
 pub(super) async fn userinfo(
@@ -94,5 +97,6 @@ fn describe(good: GoodToken) -> UserInfo {
         ib_client_id: session.ib_client_id,
         ib_api_url: session.api_host.map(|host| format!("https://{host}")),
         ib_user_uuid: person.uuid,
+        ib_platform_url: format!("https://{}", session.platform_host),
     }
 }

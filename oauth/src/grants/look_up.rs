@@ -4,6 +4,7 @@ use ib_contract::InactiveReason;
 
 use super::{AccessRecord, Grants, record::Grant};
 use crate::{
+    clients::still_granted,
     error::Error,
     feed::{Feed, head_key},
     records::Record as _,
@@ -30,7 +31,7 @@ pub(crate) struct GoodToken {
 }
 
 impl Grants {
-    /// What an access token stands for now. Of a client that is no longer in the settings it stands for
+    /// What an access token stands for now. Of a client that the settings no longer allow it stands for
     /// nothing, and for no scope that the client may no longer have.
     pub(crate) async fn look_up(&self, token: &str) -> Result<Looked, Error> {
         let invalid = Looked::Refused(InactiveReason::InvalidToken);
@@ -41,10 +42,8 @@ impl Grants {
         let Some((mut token, as_of)) = self.access(&token.id(), now).await? else {
             return Ok(invalid);
         };
-        let client = self.settings.clients.get(&token.client_id);
-        let Some(scope) = client.and_then(|client| client.still_granted(&token.scope)) else {
-            return Ok(invalid);
-        };
+        let scope = still_granted(&self.settings, &token.client_id, &token.scope);
+        let Some(scope) = scope else { return Ok(invalid) };
         token.scope = scope;
         let (grant, session) = self.records.get_both::<Grant, Session>(&token.grant, now).await?;
         if grant.is_none() {

@@ -16,6 +16,15 @@ use crate::{
     tokens::{AccessToken, RefreshToken},
 };
 
+/// Who logs out, and by which token.
+#[derive(Clone, Copy)]
+pub(crate) enum LogOut<'r> {
+    /// Whoever holds this access token.
+    Bearer(&'r str),
+    /// A client that has proved who it is, by an access token or a refresh token of its own.
+    Client { client: &'r Client, token: &'r str },
+}
+
 impl Grants {
     /// Revokes a token that `client` presents (RFC 7009 section 2.1): an access token alone, a
     /// refresh token with its whole grant, also when it has been spent. Nothing happens to what is
@@ -34,6 +43,50 @@ impl Grants {
             Some(grant) if grant.record.client_id == client.id => self.revoke(&id).await,
             _ => Ok(()),
         }
+    }
+
+    /// Ends the whole grant that `by` names, and gives the session that it had. `None`: there is nothing
+    /// to end, or it is another client's.
+    pub(crate) async fn log_out(&self, by: LogOut<'_>) -> Result<Option<Session>, Error> {
+        let Some(id) = self.grant_of(by).await? else { return Ok(None) };
+        let session = self.records.get::<Session>(&id, self.clock.unix_seconds()).await?;
+        self.revoke(&id).await?;
+        Ok(session.map(|found| found.record))
+    }
+
+    /// The grant behind a token that is to be logged out.
+    async fn grant_of(&self, by: LogOut<'_>) -> Result<Option<String>, Error> {
+        let now = self.clock.unix_seconds();
+        let (LogOut::Bearer(token) | LogOut::Client { token, .. }) = by;
+        let (grant, client_id) = if let Some(token) =
+            AccessToken::parse(&self.settings.token_tags, token)
+        {
+            let Some(found) = self.records.get::<AccessRecord>(&token.id(), now).await? else {
+                return Ok(None);
+            };
+            let access = found.record;
+            // Whom such a token was given to may not end what it has no part in.
+            if matches!(by, LogOut::Bearer(_)) && access.audience != self.settings.resources.default
+            {
+                return Err(Error::InvalidToken("The access token is for another resource"));
+            }
+            (access.grant, access.client_id)
+        } else if let (LogOut::Client { .. }, Some(token)) = (by, RefreshToken::parse(token)) {
+            let Some(found) = self.records.get::<RefreshRecord>(&token.id(), now).await? else {
+                return Ok(None);
+            };
+            let id = found.record.grant;
+            let Some(grant) = self.records.get::<Grant>(&id, now).await? else {
+                return Ok(None);
+            };
+            (id, grant.record.client_id)
+        } else {
+            return Ok(None);
+        };
+        Ok(match by {
+            LogOut::Client { client, .. } if client.id != client_id => None,
+            LogOut::Client { .. } | LogOut::Bearer(_) => Some(grant),
+        })
     }
 
     async fn revoke_access_token(&self, client: &Client, id: &str) -> Result<(), Error> {

@@ -15,6 +15,7 @@ use crate::{
     telemetry,
 };
 
+mod client_sources;
 mod clients;
 mod keys;
 
@@ -102,6 +103,9 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let sessions = sessions(&file.sessions, found);
     let server = server(&file.server, found);
     let clients = clients::check(file.clients, found);
+    let registration =
+        client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
+    let client_documents = client_sources::documents(file.client_documents, found);
 
     match sealer.zip(token_tags) {
         Some((sealer, token_tags)) if problems.errors.is_empty() => Ok(Settings {
@@ -119,6 +123,8 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             sessions,
             server,
             clients,
+            registration,
+            client_documents,
             in_development,
             warnings: problems.warnings,
         }),
@@ -253,6 +259,13 @@ fn intelligencebank(
             file.poll_interval_milliseconds,
             0..=10_000,
         ),
+        logout_path: file.logout_path.inspect(|path| {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+            if !path.starts_with('/') || !path.bytes().all(plain) || path.contains("..") {
+                let reason = "must begin with `/` and hold letters, digits and -._~/ alone";
+                found.add("intelligencebank.logout_path", reason);
+            }
+        }),
         allow_private_addresses: development.allow_private_addresses,
         resolve: development.resolve,
     }

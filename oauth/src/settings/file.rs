@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+mod client_sources;
+
+pub(super) use client_sources::{ClientDocuments, Registration};
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -28,6 +32,10 @@ pub(super) struct File {
     pub(super) server: Server,
     pub(super) development: Option<Development>,
     pub(super) clients: Vec<Client>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) registration: Registration,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) client_documents: ClientDocuments,
 }
 
 /// A section whose every line is commented out is null in YAML.
@@ -111,6 +119,7 @@ pub(super) struct IntelligenceBank {
     pub(super) maximum_response_bytes: u64,
     pub(super) login_deadline_seconds: u64,
     pub(super) poll_interval_milliseconds: u64,
+    pub(super) logout_path: Option<String>,
 }
 
 impl Default for IntelligenceBank {
@@ -124,6 +133,7 @@ impl Default for IntelligenceBank {
             maximum_response_bytes: 256 * 1024,
             login_deadline_seconds: 300,
             poll_interval_milliseconds: 500,
+            logout_path: None,
         }
     }
 }
@@ -219,6 +229,7 @@ pub(super) struct Client {
     pub(super) scopes: Vec<String>,
     pub(super) secret_file: Option<PathBuf>,
     pub(super) secret_sha256: Option<String>,
+    pub(super) jwks_file: Option<PathBuf>,
 }
 
 fn default_scopes() -> Vec<String> {

@@ -13,7 +13,7 @@ use super::{
 /// What every variable begins with.
 const PREFIX: &str = "IB_OAUTH__";
 /// The sections in which nobody writes a secret or the name of its file.
-const WITHOUT_SECRETS: [&str; 11] = [
+const WITHOUT_SECRETS: [&str; 12] = [
     "issuer",
     "listen",
     "log",
@@ -25,6 +25,7 @@ const WITHOUT_SECRETS: [&str; 11] = [
     "sessions",
     "server",
     "development",
+    "client_documents",
 ];
 /// Highest number of a list's element that a variable may name: the list is made that long.
 const HIGHEST_INDEX: usize = 999;

@@ -12,8 +12,10 @@ use crate::{sealing::KEY_BYTES, tokens::SecretHash};
 
 /// Shortest secret that a gateway or a client may have, in characters.
 const SHORTEST_SECRET: usize = 32;
-/// Longest file that is read, in bytes.
+/// Longest file of a secret that is read, in bytes.
 const LONGEST_FILE: u64 = 4 * 1024;
+/// Longest file of public keys that is read, in bytes.
+const LONGEST_JSON: u64 = 64 * 1024;
 
 /// Reads a key: 32 bytes in base64.
 pub(super) fn key(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, String> {
@@ -44,6 +46,13 @@ pub(super) fn secret_hash(path: &Path) -> Result<SecretHash, String> {
     Ok(SecretHash::of(text.as_bytes()))
 }
 
+/// Reads a JSON file. What is wrong with it is said without a word of it, since a private key may have
+/// been put there.
+pub(super) fn json(path: &Path) -> Result<serde_json::Value, String> {
+    let text = read_at_most(path, LONGEST_JSON)?;
+    serde_json::from_str(&text).map_err(|_| format!("{} does not hold JSON", path.display()))
+}
+
 /// Reads the SHA-256 of a secret, in hexadecimal.
 pub(super) fn hash_from_hexadecimal(text: &str) -> Option<SecretHash> {
     let mut bytes = [0; 32];
@@ -64,12 +73,16 @@ pub(super) fn is_exposed(path: &Path) -> bool {
 
 /// A short text file without the white space around its text.
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+    read_at_most(path, LONGEST_FILE)
+}
+
+fn read_at_most(path: &Path, longest: u64) -> Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::new());
     let failed = |cause| format!("{} cannot be read: {cause}", path.display());
     let file = File::open(path).map_err(failed)?;
-    file.take(LONGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > LONGEST_FILE {
-        return Err(format!("{} is larger than {LONGEST_FILE} bytes", path.display()));
+    file.take(longest.saturating_add(1)).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > longest {
+        return Err(format!("{} is larger than {longest} bytes", path.display()));
     }
     Ok(Zeroizing::new(text.trim().to_owned()))
 }

@@ -27,6 +27,12 @@ pub(crate) enum Table {
     RefreshToken,
     Grant,
     Session,
+    /// Clients that registered themselves.
+    Client,
+    /// How many clients have registered on a day.
+    RegistrationCount,
+    /// Assertions of clients that have been used.
+    ClientAssertion,
     /// One record, which proves the sealing keys.
     Canary,
     /// Events of the revocation feed, by their numbers.
@@ -45,6 +51,9 @@ impl Table {
             Self::RefreshToken => "refresh_token",
             Self::Grant => "grant",
             Self::Session => "session",
+            Self::Client => "client",
+            Self::RegistrationCount => "registration_count",
+            Self::ClientAssertion => "client_assertion",
             Self::Canary => "canary",
             Self::Revocation => "revocation",
             Self::RevocationHead => "revocation_head",

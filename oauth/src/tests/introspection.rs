@@ -75,6 +75,8 @@ async fn row_14_rfc_7662_an_ordinary_caller_learns_neither_sessions_nor_reasons(
             "iss": "http://127.0.0.1:8080",
             "iat": NOW,
             "exp": NOW + 3600,
+            "ib_client_id": "AbC1",
+            "ib_platform_url": "https://company.intelligencebank.com",
         }),
     );
     for inactive in ["nonsense", "", "ibg_at_", &token.replace("ibg_at_", "ibg_rt_")] {
@@ -174,6 +176,7 @@ async fn userinfo_says_who_logged_in_and_never_the_session_id() {
             "ib_client_id": "AbC1",
             "ib_api_url": "https://apiv3.intelligencebank.com",
             "ib_user_uuid": "user-ada",
+            "ib_platform_url": "https://company.intelligencebank.com",
         }),
         "updated_at is in seconds of this century (defect 25)",
     );

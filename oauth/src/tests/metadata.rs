@@ -27,9 +27,16 @@ async fn row_15_rfc_8414_the_metadata_names_what_exists_and_nothing_else() {
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code", "refresh_token"],
-            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
-            "revocation_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
+            "token_endpoint_auth_methods_supported":
+                ["none", "client_secret_basic", "private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "RS256"],
+            "introspection_endpoint_auth_methods_supported":
+                ["client_secret_basic", "private_key_jwt"],
+            "introspection_endpoint_auth_signing_alg_values_supported":
+                ["ES256", "PS256", "RS256"],
+            "revocation_endpoint_auth_methods_supported":
+                ["none", "client_secret_basic", "private_key_jwt"],
+            "revocation_endpoint_auth_signing_alg_values_supported": ["ES256", "PS256", "RS256"],
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": true,
             "protected_resources": [format!("{base}/proxy/")],
@@ -82,7 +89,7 @@ async fn row_16_rfc_9728_3_3_the_resource_is_the_one_that_was_asked_for() {
 async fn unknown_paths_and_methods_are_json_errors_and_later_endpoints_are_not_there_yet() {
     let kit = Kit::new();
     for path in
-        ["/", "/logout", "/jwks.json", "/metrics", "/readyz", "/sessions/renew", "/revocations"]
+        ["/", "/register", "/jwks.json", "/metrics", "/readyz", "/sessions/renew", "/revocations"]
     {
         kit.get(path).await.expect(404, "not_found");
     }
@@ -91,6 +98,11 @@ async fn unknown_paths_and_methods_are_json_errors_and_later_endpoints_are_not_t
         ("PUT", "/token", "POST"),
         ("GET", "/introspect", "POST"),
         ("GET", "/revoke", "POST"),
+        ("GET", "/logout", "POST"),
+        ("HEAD", "/token", "POST"),
+        ("OPTIONS", "/token", "POST"),
+        ("OPTIONS", "/authorize", "GET,POST"),
+        ("HEAD", "/authorize", "GET,POST"),
         ("DELETE", "/authorize", "GET,POST"),
         ("POST", "/authorize/poll", "GET"),
         ("POST", "/userinfo", "GET,HEAD"),
@@ -98,7 +110,10 @@ async fn unknown_paths_and_methods_are_json_errors_and_later_endpoints_are_not_t
     ] {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let answer = kit.send(request).await;
-        answer.expect(405, "invalid_request");
+        match method {
+            "HEAD" => assert_eq!((answer.status.as_u16(), answer.text.as_str()), (405, "")),
+            _ => answer.expect(405, "invalid_request"),
+        }
         assert_eq!(answer.header("allow"), allow, "{method} {path}");
     }
 }

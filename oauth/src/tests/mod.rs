@@ -18,7 +18,9 @@ use crate::{
     records::Records, settings::Settings, store::redb::RedbStore,
 };
 
+mod assertion;
 mod authorize;
+mod client_documents;
 mod concurrency;
 mod feed;
 mod feed_restart;
@@ -26,11 +28,13 @@ mod feed_together;
 mod flow;
 mod gateway;
 mod introspection;
+mod logout;
 mod metadata;
 mod operations;
 mod pages;
 mod race;
 mod refresh;
+mod registration;
 mod renewal;
 mod renewal_concurrency;
 mod renewal_limits;
@@ -42,6 +46,7 @@ mod tags;
 mod taken_away;
 mod token;
 
+pub(crate) use client_documents::ScriptedDocuments;
 use scripted::Scripted;
 
 const NOW: u64 = 1_800_000_000;
@@ -110,6 +115,7 @@ struct Kit {
     internal: Router,
     clock: Arc<ManualClock>,
     upstream: Arc<Scripted>,
+    documents: Arc<ScriptedDocuments>,
     folder: TempDir,
     settings: String,
 }
@@ -136,9 +142,17 @@ impl Kit {
         let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes).unwrap();
         let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
         let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
-        let app = Arc::new(App::new(settings, records, upstream.clone(), clock.clone()));
+        let documents = Arc::new(ScriptedDocuments::default());
+        let app = App::with_documents(
+            settings,
+            records,
+            upstream.clone(),
+            documents.clone(),
+            clock.clone(),
+        );
+        let app = Arc::new(app);
         let (public, internal) = (endpoints::public(&app), endpoints::internal(&app));
-        Self { app, public, internal, clock, upstream, folder, settings: text }
+        Self { app, public, internal, clock, upstream, documents, folder, settings: text }
     }
 
     /// The same service after a restart: nothing but the file is kept.

@@ -9,7 +9,7 @@ use ib_contract::Secret;
 
 use super::NOW;
 use crate::upstreams::{
-    Answer, BegunLogin, LoginProgress, LoginUpstream, Person, UpstreamError, UpstreamSession,
+    Answer, BegunLogin, Ended, LoginProgress, LoginUpstream, Person, UpstreamError, UpstreamSession,
 };
 
 pub(super) const SID: &str = "5e55104d5e55104d5e55104d5e55104d";
@@ -18,6 +18,9 @@ pub(super) const SID: &str = "5e55104d5e55104d5e55104d5e55104d";
 pub(super) struct Scripted {
     next: Mutex<Result<LoginProgress, UpstreamError>>,
     begin: Mutex<Result<(), UpstreamError>>,
+    pub(super) end: Mutex<Result<Ended, UpstreamError>>,
+    /// Host and sid of each session that was to be ended.
+    pub(super) ended: Mutex<Vec<(String, String)>>,
     pub(super) begun: AtomicUsize,
     pub(super) asked: AtomicUsize,
     /// While it is closed nobody gets an answer.
@@ -29,6 +32,8 @@ impl Default for Scripted {
         Self {
             next: Mutex::new(Ok(LoginProgress::Pending)),
             begin: Mutex::new(Ok(())),
+            end: Mutex::new(Ok(Ended::NoWay)),
+            ended: Mutex::default(),
             begun: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
             gate: tokio::sync::watch::Sender::new(true),
@@ -94,6 +99,13 @@ impl LoginUpstream for Scripted {
                 url: Secret::new(format!("https://{host}/auth/?login=0&token={login}")),
                 login: Secret::new(login),
             })
+        })
+    }
+
+    fn end<'a>(&'a self, host: &'a str, sid: &'a Secret) -> Answer<'a, Ended> {
+        Box::pin(async move {
+            self.ended.lock().unwrap().push((host.to_owned(), sid.expose().to_owned()));
+            self.end.lock().unwrap().clone()
         })
     }
 

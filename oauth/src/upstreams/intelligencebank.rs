@@ -1,13 +1,15 @@
 //! IntelligenceBank's Browser Login: a token is asked for, a person logs in with it in a browser, and
 //! the session is then read with the same token.
 
-use std::sync::Arc;
-
 use ib_contract::Secret;
-use reqwest::{Client, Method, Response, header, redirect};
+use reqwest::{
+    Client, Method,
+    header::{self, HeaderValue},
+};
 
 use super::{
-    Answer, BegunLogin, LoginProgress, LoginUpstream, UpstreamError, resolver::GuardedResolver,
+    Answer, BegunLogin, ClientError, Ended, LoginProgress, LoginUpstream, UpstreamError,
+    https::{self, ReadError},
 };
 use crate::settings::IntelligenceBankSettings;
 
@@ -17,38 +19,16 @@ mod wire;
 pub(crate) struct IntelligenceBank {
     http: Client,
     maximum_response_bytes: usize,
+    logout_path: Option<String>,
 }
 
-/// The client cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("the HTTPS client cannot be made: {0}")]
-pub(crate) struct ClientError(String);
-
 impl IntelligenceBank {
-    /// Certificates are always verified: against the system's roots and `extra_ca_file`.
     pub(crate) fn new(settings: &IntelligenceBankSettings) -> Result<Self, ClientError> {
-        let failed = |cause: reqwest::Error| ClientError(format!("{cause:?}"));
-        let extra = match &settings.extra_ca_pem {
-            Some(pem) => reqwest::Certificate::from_pem_bundle(pem).map_err(failed)?,
-            None => Vec::new(),
-        };
-        let http = Client::builder()
-            .https_only(true)
-            .tls_certs_merge(extra)
-            // A proxy would resolve names itself, past the guard.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .dns_resolver(Arc::new(GuardedResolver {
-                allow_private: settings.allow_private_addresses,
-                fixed: Arc::new(settings.resolve.clone()),
-            }))
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout)
-            .pool_max_idle_per_host(4)
-            .user_agent(concat!("ib-gateway/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(failed)?;
-        Ok(Self { http, maximum_response_bytes: settings.maximum_response_bytes })
+        Ok(Self {
+            http: https::client(settings, settings.connect_timeout, settings.request_timeout)?,
+            maximum_response_bytes: settings.maximum_response_bytes,
+            logout_path: settings.logout_path.clone(),
+        })
     }
 
     async fn ask(&self, method: Method, url: &str) -> Result<(u16, Vec<u8>), UpstreamError> {
@@ -61,18 +41,12 @@ impl IntelligenceBank {
             .await
             .map_err(unreachable)?;
         let status = response.status().as_u16();
-        Ok((status, self.read(response).await?))
-    }
-
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, UpstreamError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-            if body.len().saturating_add(chunk.len()) > self.maximum_response_bytes {
-                return Err(UpstreamError::TooLong);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        let body = https::read(response, self.maximum_response_bytes).await;
+        let body = body.map_err(|cause| match cause {
+            ReadError::TooLong => UpstreamError::TooLong,
+            ReadError::Broken(cause) => unreachable(cause),
+        })?;
+        Ok((status, body))
     }
 }
 
@@ -95,6 +69,21 @@ impl LoginUpstream for IntelligenceBank {
             wire::progress(status, &body)
         })
     }
+
+    fn end<'a>(&'a self, host: &'a str, sid: &'a Secret) -> Answer<'a, Ended> {
+        Box::pin(async move {
+            let Some(path) = &self.logout_path else { return Ok(Ended::NoWay) };
+            let mut value =
+                HeaderValue::from_str(sid.expose()).map_err(|_| UpstreamError::Unusable("sid"))?;
+            value.set_sensitive(true);
+            let asked = self.http.post(format!("https://{host}{path}")).header("sid", value);
+            let response = asked.send().await.map_err(unreachable)?;
+            Ok(match response.status() {
+                status if status.is_success() => Ended::Yes,
+                status => Ended::Refused { status: status.as_u16() },
+            })
+        })
+    }
 }
 
 fn encode(secret: &Secret) -> String {
@@ -113,4 +102,4 @@ fn unreachable(cause: reqwest::Error) -> UpstreamError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

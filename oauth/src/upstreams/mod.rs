@@ -7,6 +7,8 @@ use ib_contract::Secret;
 use serde::{Deserialize, Serialize};
 
 mod addresses;
+pub(crate) mod client_documents;
+mod https;
 pub(crate) mod intelligencebank;
 mod resolver;
 
@@ -17,6 +19,24 @@ pub(crate) trait LoginUpstream: Send + Sync + 'static {
 
     /// Reads how far a login is.
     fn progress<'a>(&'a self, host: &'a str, login: &'a Secret) -> Answer<'a, LoginProgress>;
+
+    /// Ends the session that `sid` proves, where the upstream has a way for that. What comes of it
+    /// changes nothing here.
+    fn end<'a>(&'a self, host: &'a str, sid: &'a Secret) -> Answer<'a, Ended>;
+}
+
+/// What became of the wish to end a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The upstream has no way that is known.
+    NoWay,
+    /// It answered as if it had ended the session.
+    Yes,
+    /// It refused.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
 }
 
 /// What the trait's methods return.
@@ -100,6 +120,8 @@ pub(crate) enum UpstreamError {
     #[error("the platform's answer has no usable {0}")]
     Unusable(&'static str),
 }
+
+pub(crate) use https::ClientError;
 
 /// Whether `pem` holds at least one certificate that can be read.
 pub(crate) fn holds_certificates(pem: &[u8]) -> bool {

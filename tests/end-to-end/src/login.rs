@@ -247,6 +247,13 @@ impl<'a> OAuthClient<'a> {
         self.gateway.send(&Request::post_form(self.endpoint("revocation_endpoint"), &fields))
     }
 
+    /// Logs the bearer of an access token out.
+    #[must_use]
+    pub fn log_out(&self, access_token: &str) -> Response {
+        let logout = Request::post_form(self.gateway.path("/logout"), &[]);
+        self.gateway.send(&logout.bearer(access_token))
+    }
+
     /// A token request with exactly these fields.
     #[track_caller]
     pub fn token(&self, fields: &[(&str, &str)]) -> Response {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ib_end_to_end::{
     Connection, Deadline, Deployment, FEEDS, Grant, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT,
-    Part, Recorder, Response, StackOptions, WORKERS, assert_error_body, eventually,
+    Part, Recorder, Request, Response, StackOptions, WORKERS, assert_error_body, eventually,
 };
 use serde_json::json;
 
@@ -59,6 +59,31 @@ fn whoever_revokes_a_refresh_token_ends_every_token_of_its_grant() {
     }
     assert_error_body(&client.refresh(&second.refresh_token), 400, "invalid_grant");
     // Another login of the same person at the same client is another grant.
+    assert_served(&gateway, &mut workers, &[&other.access_token]);
+}
+
+#[test]
+fn row_25_whoever_logs_out_is_refused_by_every_worker_within_two_seconds() {
+    let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
+    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
+    let mut workers = gateway.connection_to_each_worker();
+    let first = client.log_in("ada");
+    let second = Grant::of(&client.refresh(&first.refresh_token));
+    let other = client.log_in("ada");
+    let tokens = [first.access_token.as_str(), &second.access_token, &other.access_token];
+    assert_served(&gateway, &mut workers, &tokens);
+    let clock = Deadline::after(PATIENCE);
+    client.log_out(&second.access_token).with_status(200);
+    for token in [&first.access_token, &second.access_token] {
+        await_refusal(&gateway, &mut workers, token, &clock);
+    }
+    assert_error_body(&client.refresh(&second.refresh_token), 400, "invalid_grant");
+    assert_served(&gateway, &mut workers, &[&other.access_token]);
+    // Once more changes nothing, and a link ends nothing.
+    client.log_out(&second.access_token).with_status(200);
+    let link = Request::get("/logout").bearer(&other.access_token);
+    assert_error_body(&gateway.send(&link), 405, "invalid_request");
     assert_served(&gateway, &mut workers, &[&other.access_token]);
 }
 

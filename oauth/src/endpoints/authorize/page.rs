@@ -11,7 +11,7 @@ use axum::{
 
 use crate::{
     authorization::AuthorizationRequest,
-    clients::Client,
+    clients::{Client, Source},
     error::{Error, Fault},
     settings::Settings,
     tokens::PollToken,
@@ -30,6 +30,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; c
 struct FormPage<'p> {
     stage: &'p str,
     client: &'p str,
+    provenance: Option<String>,
     destination: &'p str,
     request: &'p str,
     entered: &'p str,
@@ -41,6 +42,7 @@ struct FormPage<'p> {
 struct WaitingPage<'p> {
     stage: &'p str,
     client: &'p str,
+    provenance: Option<String>,
     destination: &'p str,
     platform_host: &'p str,
     login_url: &'p str,
@@ -82,6 +84,7 @@ pub(super) fn form(
     let page = FormPage {
         stage: &settings.issuer.path,
         client: &client.name,
+        provenance: provenance(client),
         destination: &destination(request),
         request: query,
         entered: entered.unwrap_or_default(),
@@ -95,6 +98,7 @@ pub(super) fn waiting(settings: &Settings, waiting: &Waiting<'_>) -> Response {
     let page = WaitingPage {
         stage: &settings.issuer.path,
         client: &waiting.client.name,
+        provenance: provenance(waiting.client),
         destination: &destination(waiting.request),
         platform_host: waiting.platform_host,
         login_url: waiting.login_url,
@@ -121,6 +125,19 @@ pub(super) fn error(settings: &Settings, error: &Error) -> Response {
         description: error.description(),
     };
     render(status, &page)
+}
+
+/// Who says that this is the client's name, where that is not the operator.
+fn provenance(client: &Client) -> Option<String> {
+    match &client.source {
+        Source::Settings => None,
+        Source::Registration => {
+            Some("The application gave itself this name; nobody has checked it".to_owned())
+        }
+        Source::Document { host } => {
+            Some(format!("The application is described by {host}, which also gave it this name"))
+        }
+    }
 }
 
 /// Where the person will be sent afterwards: a host, or an application on the person's own device.

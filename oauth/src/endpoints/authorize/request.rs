@@ -1,8 +1,11 @@
 //! Reading an authorization request, and deciding where its errors go: to the client only when its
 //! redirect URI is a registered one (RFC 6749 section 4.1.2.1).
 
+use std::sync::Arc;
+
 use super::super::{parameters::Parameters, token};
 use crate::{
+    app::App,
     authorization::{AuthorizationRequest, WayBack, percent_encode},
     clients::Client,
     error::Error,
@@ -31,28 +34,29 @@ impl Refused {
 }
 
 /// Checks `parameters`; with the request comes the client that makes it.
-pub(super) fn read<'s>(
-    settings: &'s Settings,
+pub(super) async fn read(
+    app: &App,
     parameters: &Parameters,
-) -> Result<(AuthorizationRequest, &'s Client), Refused> {
-    let (client, redirect_uri) = parties(settings, parameters).map_err(Refused::Here)?;
+) -> Result<(AuthorizationRequest, Arc<Client>), Refused> {
+    let (client, redirect_uri) = parties(app, parameters).await.map_err(Refused::Here)?;
     let state = parameters.bytes("state").filter(|state| state.len() <= LONGEST_STATE);
     let way_back =
         WayBack { redirect_uri: redirect_uri.to_owned(), state: state.map(percent_encode) };
-    match read_rest(settings, parameters, client, way_back.clone()) {
+    match read_rest(&app.settings, parameters, &client, way_back.clone()) {
         Ok(request) => Ok((request, client)),
         Err(error) => Err(Refused::AtTheClient(Box::new(way_back), error)),
     }
 }
 
 /// The client, and a redirect URI that is registered for it.
-fn parties<'s, 'p>(
-    settings: &'s Settings,
+async fn parties<'p>(
+    app: &App,
     parameters: &'p Parameters,
-) -> Result<(&'s Client, &'p str), Error> {
-    let client = settings
+) -> Result<(Arc<Client>, &'p str), Error> {
+    let client = app
         .clients
-        .get(parameters.required("client_id")?)
+        .find(parameters.required("client_id")?)
+        .await?
         .ok_or(Error::InvalidClient("This client is not registered"))?;
     let redirect_uri = parameters.required("redirect_uri")?;
     if !client.may_redirect_to(redirect_uri) {

@@ -2,11 +2,13 @@
 
 use super::{Problems, secrets};
 use crate::{
-    clients::{Client, ClientKind, Clients, RegisteredRedirect},
+    clients::{
+        Client, ClientKeys, ClientKind, ConfiguredClients, ID_PREFIX, RegisteredRedirect, Source,
+    },
     settings::file::{self, ClientType},
 };
 
-pub(super) fn check(clients: Vec<file::Client>, found: &mut Problems) -> Clients {
+pub(super) fn check(clients: Vec<file::Client>, found: &mut Problems) -> ConfiguredClients {
     if clients.is_empty() {
         found.add("clients", "needs at least one");
     }
@@ -23,6 +25,11 @@ pub(super) fn check(clients: Vec<file::Client>, found: &mut Problems) -> Clients
                 "must be 1 to 128 printable ASCII characters, no colon or space",
             );
         }
+        if client.id.starts_with(ID_PREFIX) {
+            let reason =
+                format!("must not begin with `{ID_PREFIX}`, as those of registered clients do");
+            found.add(format!("{field}.id"), reason);
+        }
         if ids.contains(&client.id) {
             found.add(format!("{field}.id"), "is the id of an earlier client");
         }
@@ -33,52 +40,70 @@ pub(super) fn check(clients: Vec<file::Client>, found: &mut Problems) -> Clients
         }
         let kind = kind(&client, &field, found);
         let redirects = redirects(&client, &field, found);
-        if client.scopes.is_empty() {
-            found.add(format!("{field}.scopes"), "needs at least one");
-        }
-        for (index, scope) in client.scopes.iter().enumerate() {
-            let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-            if scope.is_empty() || !scope.bytes().all(plain) {
-                found
-                    .add(format!("{field}.scopes[{index}]"), "is no scope of RFC 6749 section 3.3");
-            }
-        }
+        check_scopes(&format!("{field}.scopes"), &client.scopes, found);
         if let Some(kind) = kind {
-            good.push(Client { id: client.id, name, kind, redirects, scopes: client.scopes });
+            let (id, source, scopes) = (client.id, Source::Settings, client.scopes);
+            good.push(Client { id, name, source, kind, redirects, scopes });
         }
     }
-    Clients::new(good)
+    ConfiguredClients::new(good)
+}
+
+/// Checks a list of scopes, which must not be empty.
+pub(super) fn check_scopes(field: &str, scopes: &[String], found: &mut Problems) {
+    if scopes.is_empty() {
+        found.add(field, "needs at least one");
+    }
+    for (index, scope) in scopes.iter().enumerate() {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if scope.is_empty() || !scope.bytes().all(plain) {
+            found.add(format!("{field}[{index}]"), "is no scope of RFC 6749 section 3.3");
+        }
+    }
 }
 
 fn kind(client: &file::Client, field: &str, found: &mut Problems) -> Option<ClientKind> {
-    match (client.kind, &client.secret_file, &client.secret_sha256) {
-        (ClientType::Public, None, None) => Some(ClientKind::Public),
+    match (client.kind, &client.secret_file, &client.secret_sha256, &client.jwks_file) {
+        (ClientType::Public, None, None, None) => Some(ClientKind::Public),
         (ClientType::Public, ..) => {
-            found.add(format!("{field}.type"), "a public client has no secret");
+            found.add(format!("{field}.type"), "a public client has no secret and no keys");
             None
         }
-        (ClientType::Confidential, Some(file), None) => {
-            let field = format!("{field}.secret_file");
-            found.exposed(&field, file);
-            match secrets::secret_hash(file) {
-                Ok(hash) => Some(ClientKind::Confidential(hash)),
+        (ClientType::Confidential, None, None, Some(file)) => {
+            let field = format!("{field}.jwks_file");
+            match secrets::json(file).and_then(|set| {
+                let problem = |reason| format!("{} {reason}", file.display());
+                ClientKeys::parse(&set).map_err(problem)
+            }) {
+                Ok(keys) => Some(ClientKind::Keys(keys)),
                 Err(reason) => {
                     found.add(field, reason);
                     None
                 }
             }
         }
-        (ClientType::Confidential, None, Some(text)) => {
+        (ClientType::Confidential, Some(file), None, None) => {
+            let field = format!("{field}.secret_file");
+            found.exposed(&field, file);
+            match secrets::secret_hash(file) {
+                Ok(hash) => Some(ClientKind::Secret(hash)),
+                Err(reason) => {
+                    found.add(field, reason);
+                    None
+                }
+            }
+        }
+        (ClientType::Confidential, None, Some(text), None) => {
             let hash = secrets::hash_from_hexadecimal(text);
             if hash.is_none() {
                 found.add(format!("{field}.secret_sha256"), "must be 64 hexadecimal digits");
             }
-            hash.map(ClientKind::Confidential)
+            hash.map(ClientKind::Secret)
         }
         (ClientType::Confidential, ..) => {
             found.add(
                 format!("{field}.secret_file"),
-                "a confidential client needs one of secret_file and secret_sha256",
+                "a confidential client needs one of secret_file, secret_sha256 and jwks_file",
             );
             None
         }

@@ -17,13 +17,13 @@ use super::IntelligenceBank;
 use crate::{
     hosts::HostList,
     settings::IntelligenceBankSettings,
-    upstreams::{LoginProgress, LoginUpstream as _, UpstreamError},
+    upstreams::{Ended, LoginProgress, LoginUpstream as _, UpstreamError},
 };
 
-const HOST: &str = "company.intelligencebank.com";
+pub(in crate::upstreams) const HOST: &str = "company.intelligencebank.com";
 
 /// A platform over TLS on loopback, and the CA that vouches for it.
-async fn platform(router: Router) -> (SocketAddr, String) {
+pub(in crate::upstreams) async fn platform(router: Router) -> (SocketAddr, String) {
     rustls::crypto::ring::default_provider().install_default().ok();
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
@@ -48,7 +48,10 @@ async fn platform(router: Router) -> (SocketAddr, String) {
     (address, ca_pem)
 }
 
-fn settings(address: SocketAddr, ca_pem: Option<String>) -> IntelligenceBankSettings {
+pub(in crate::upstreams) fn settings(
+    address: SocketAddr,
+    ca_pem: Option<String>,
+) -> IntelligenceBankSettings {
     IntelligenceBankSettings {
         platform_hosts: HostList::default(),
         api_hosts: HostList::default(),
@@ -58,6 +61,7 @@ fn settings(address: SocketAddr, ca_pem: Option<String>) -> IntelligenceBankSett
         maximum_response_bytes: 1024,
         login_deadline_seconds: 300,
         poll_interval: Duration::ZERO,
+        logout_path: None,
         allow_private_addresses: true,
         resolve: BTreeMap::from([(HOST.to_owned(), address)]),
     }
@@ -138,4 +142,24 @@ async fn an_answer_without_end_is_cut_off_and_a_slow_one_given_up() {
     let client = IntelligenceBank::new(&settings).unwrap();
     let error = client.progress(HOST, &Secret::new("a")).await.unwrap_err();
     assert_eq!(error, UpstreamError::Unreachable("it took too long"));
+}
+
+#[tokio::test]
+async fn row_25_a_session_is_ended_where_the_settings_say_with_its_own_sid() {
+    let router = Router::new().route(
+        "/v1/auth/app/logout",
+        post(|headers: axum::http::HeaderMap| async move {
+            let is_ours = headers.get("sid").is_some_and(|sid| sid == "5e55104d");
+            if is_ours { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
+        }),
+    );
+    let (address, ca) = platform(router).await;
+    let mut settings = settings(address, Some(ca));
+    let end = async |settings: &IntelligenceBankSettings, sid: &str| {
+        IntelligenceBank::new(settings).unwrap().end(HOST, &Secret::new(sid)).await.unwrap()
+    };
+    assert_eq!(end(&settings, "5e55104d").await, Ended::NoWay, "none is known by itself");
+    settings.logout_path = Some("/v1/auth/app/logout".to_owned());
+    assert_eq!(end(&settings, "5e55104d").await, Ended::Yes);
+    assert_eq!(end(&settings, "another").await, Ended::Refused { status: 401 });
 }
