@@ -22,6 +22,7 @@ mod assertion;
 mod authorize;
 mod client_documents;
 mod concurrency;
+mod conformance;
 mod feed;
 mod feed_restart;
 mod feed_together;
