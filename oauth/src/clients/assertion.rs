@@ -21,7 +21,7 @@ pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-
 const LONGEST_ASSERTION: usize = 8 * 1024;
 /// How far ahead its end may be, in seconds: for as long its `jti` is remembered.
 const LONGEST_LIFE: u64 = 600;
-/// How much a client's clock may be ahead of ours, in seconds.
+/// How much the clocks of a client and of the instances of this service may differ, in seconds.
 const LEEWAY: u64 = 30;
 /// Longest `jti`.
 const LONGEST_ID: usize = 256;
@@ -85,7 +85,9 @@ impl Clients {
             name.update(part);
         }
         let id = URL_SAFE_NO_PAD.encode(name.finalize());
-        let changes = self.records.changes().insert(&id, &UsedAssertion {}, expires_at);
+        // The clock of another instance may be behind: for it the assertion is good a while longer.
+        let kept_until = expires_at.saturating_add(LEEWAY);
+        let changes = self.records.changes().insert(&id, &UsedAssertion {}, kept_until);
         match changes.apply(now).await? {
             Applied::Yes => Ok(client),
             Applied::Conflict => {

@@ -24,7 +24,7 @@ pub(super) async fn logout(State(app): State<Arc<App>>, request: Request) -> Res
 async fn log_out(app: &App, request: Request) -> Result<(), Error> {
     let limit = app.settings.server.maximum_body_bytes;
     if !authenticate::has_bearer(request.headers()) {
-        if !is_form(request.headers()) {
+        if !brings_a_body(request.headers()) {
             return Err(Error::MissingToken);
         }
         let form = parameters::form(request, limit).await?;
@@ -34,7 +34,7 @@ async fn log_out(app: &App, request: Request) -> Result<(), Error> {
     }
     // A body is not needed. If there is a form, no second token may be in it.
     let headers = request.headers().clone();
-    if is_form(&headers) {
+    if brings_a_body(&headers) {
         let form = parameters::form(request, limit).await?;
         for name in ["token", "access_token"] {
             if form.parameters.text(name)?.is_some() {
@@ -48,6 +48,6 @@ async fn log_out(app: &App, request: Request) -> Result<(), Error> {
     app.logouts.log_out(&app.grants, LogOut::Bearer(token)).await
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+fn brings_a_body(headers: &HeaderMap) -> bool {
     headers.contains_key(header::CONTENT_TYPE)
 }

@@ -125,6 +125,19 @@ async fn whole_life(kit: &Kit) -> Vec<String> {
         kit.post("/revoke", &form).await;
     }
     kit.exchange(&code).await;
+    let assertion = [
+        ("client_assertion_type", crate::clients::ASSERTION_TYPE),
+        ("client_assertion", "e30.wrong-secret-0123456789.e30"),
+    ];
+    kit.post("/introspect", &assertion).await;
+    for path in ["/logout", "/register"] {
+        for secret in [&token, "wrong-secret-0123456789"] {
+            let request = Request::post(path)
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::AUTHORIZATION, format!("Bearer {secret}"));
+            kit.send(request.body(Body::from("{}")).unwrap()).await;
+        }
+    }
     for tokens in [&first, &second] {
         secrets.extend([text(tokens, "access_token"), text(tokens, "refresh_token")]);
     }
