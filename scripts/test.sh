@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the checks that are named, or all of them, and ends with a line of its own that counts the tests:
-#     scripts/test.sh [lint] [unit] [end-to-end]
+#     scripts/test.sh [lint] [unit] [end-to-end] [kill-rounds]
 # Fails when anything failed and when no test ran. A check that breaks before it can count (format,
 # lint, a build) counts as one failure, and the others still run where they can.
 set -euo pipefail
@@ -14,7 +14,9 @@ for stage in "$@"; do
     lint) stages+=(format lint) ;;
     unit) stages+=(build_tests unit) ;;
     end-to-end) stages+=(plugin envoy build_tests end_to_end) ;;
-    *) refuse "unknown check '$stage'; there are lint, unit and end-to-end." ;;
+    # Not one of "all": the end-to-end tests have a few rounds of it.
+    kill-rounds) stages+=(plugin envoy build_tests kill_rounds) ;;
+    *) refuse "unknown check '$stage'; there are lint, unit, end-to-end and kill-rounds." ;;
     esac
 done
 need_rust
@@ -55,6 +57,11 @@ end_to_end() {
     IB_GATEWAY_BIN=$binaries IB_GATEWAY_STACKS=$repository/target/stacks cargo_test --test '*'
 }
 
+kill_rounds() {
+    IB_GATEWAY_BIN=$binaries IB_GATEWAY_STACKS=$repository/target/stacks \
+        cargo_test --test kill_rounds -- --nocapture
+}
+
 # The order of the list above, each stage once.
 mapfile -t stages < <(printf '%s\n' "${stages[@]}" | awk '!seen[$0]++')
 number=0 broken=
@@ -63,7 +70,7 @@ for stage in "${stages[@]}"; do
     started=$SECONDS
     say "[$number/${#stages[@]}] ${stage//_/ }"
     case $stage in
-    unit | end_to_end)
+    unit | end_to_end | kill_rounds)
         if [ -n "$broken" ]; then
             say "${stage//_/ }: not run, since $broken failed"
             failed=$((failed + 1))
@@ -82,7 +89,7 @@ for stage in "${stages[@]}"; do
 done
 
 case " ${stages[*]} " in
-*" unit "* | *" end_to_end "*)
+*" unit "* | *" end_to_end "* | *" kill_rounds "*)
     say "$SECONDS s in all"
     result="$passed passed, $failed failed"
     [ "$skipped" -eq 0 ] || result="$result, $skipped skipped"
