@@ -44,6 +44,11 @@ unit:
 end-to-end:
 	@scripts/test.sh end-to-end
 
+# docs/conformance.md, from the results of all tests.
+.PHONY: conformance
+conformance:
+	@scripts/test.sh conformance
+
 # Clients that others wrote go through the whole flow.
 .PHONY: test-clients
 test-clients:

@@ -16,6 +16,7 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make lint        format and clippy alone
   make unit        unit tests alone
   make end-to-end  end-to-end tests alone
+  make conformance run all tests and write docs/conformance.md of their results
   make test-clients
                    OAuth clients that others wrote (npm, PyPI, crates.io) go through the whole flow
   make kill-rounds ROUNDS=1000

@@ -20,6 +20,7 @@ use crate::{
 
 mod authorize;
 mod concurrency;
+mod expired;
 mod feed;
 mod feed_restart;
 mod feed_together;
