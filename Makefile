@@ -10,6 +10,8 @@ CARGO_FLAGS ?= --locked
 RUN_DIRECTORY ?= target/run
 # Seconds for each target.
 FUZZ_SECONDS ?= 20
+# How often the service is killed.
+ROUNDS ?= 1000
 export IB_GATEWAY_CACHE CARGO_FLAGS RUN_DIRECTORY
 
 # The other variables of `make help` reach the programs by the environment, which have the defaults.
@@ -41,6 +43,21 @@ unit:
 	@scripts/test.sh unit
 end-to-end:
 	@scripts/test.sh end-to-end
+
+# docs/conformance.md, from the results of all tests.
+.PHONY: conformance
+conformance:
+	@scripts/test.sh conformance
+
+# Clients that others wrote go through the whole flow.
+.PHONY: test-clients
+test-clients:
+	@scripts/test-clients.sh
+
+# Measured in rounds: the end-to-end tests run a few of them.
+.PHONY: kill-rounds
+kill-rounds:
+	@IB_GATEWAY_KILL_ROUNDS=$(ROUNDS) scripts/test.sh kill-rounds
 
 # The oldest Envoy that is supported runs the same end-to-end tests.
 .PHONY: test-oldest-envoy

@@ -16,6 +16,11 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make lint        format and clippy alone
   make unit        unit tests alone
   make end-to-end  end-to-end tests alone
+  make conformance run all tests and write docs/conformance.md of their results
+  make test-clients
+                   OAuth clients that others wrote (npm, PyPI, crates.io) go through the whole flow
+  make kill-rounds ROUNDS=1000
+                   kills the service at random moments under load and checks that nothing is lost
   make test-oldest-envoy
                    the end-to-end tests on the oldest Envoy that is supported (1.36.2)
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
@@ -42,6 +47,7 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   ENVOY              (found)          the Envoy binary; else the pinned one, else the one on the PATH
   ENVOY_VERSION      1.40.0           the pinned version to fetch (1.40.0 or 1.36.2)
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
+  ROUNDS             1000             how often "make kill-rounds" kills the service
   FUZZ_SECONDS       20               how long "make fuzz" runs each target
   BENCH_FLAGS        (none)           further options of the three above; --help lists them
   CHROMIUM           (found)          the browser of "make browser"

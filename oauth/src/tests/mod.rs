@@ -23,6 +23,7 @@ mod authorize;
 mod client_documents;
 mod concurrency;
 mod conformance;
+mod expired;
 mod feed;
 mod feed_restart;
 mod feed_together;

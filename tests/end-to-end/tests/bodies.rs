@@ -249,7 +249,7 @@ fn upstreams_are_asked_for_plain_answers_and_envoy_compresses_for_whoever_asks()
 }
 
 #[test]
-fn files_go_up_and_come_down_as_they_are() {
+fn defect_26_files_go_up_and_come_down_as_they_are() {
     let Some(gateway) = GATEWAY.as_ref() else { return };
     let client = Client::of(gateway);
     // A file that happens to hold the id is the client's own.

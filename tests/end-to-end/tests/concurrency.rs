@@ -52,7 +52,7 @@ fn a_refused_token_and_a_refused_host_are_not_asked_about_again_and_again() {
 }
 
 #[test]
-fn a_token_that_the_service_cannot_have_issued_costs_no_introspection() {
+fn defect_8_a_token_that_the_service_cannot_have_issued_costs_no_introspection() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     // From the feed's first answer on the filter knows the keys of the tags.
     gateway.await_filter_count("current_revocation_feeds", FEEDS);

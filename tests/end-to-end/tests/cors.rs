@@ -86,7 +86,7 @@ fn the_token_endpoint_can_be_used_from_an_allowed_page() {
 }
 
 #[test]
-fn no_page_of_another_origin_may_read_the_authorization_endpoint() {
+fn defect_7_row_20_rfc_9700_2_6_no_page_of_another_origin_may_read_the_authorization_endpoint() {
     for path in ["/authorize", "/authorize?response_type=code&client_id=mcp-public-client"] {
         let request = Request::get(GATEWAY.path(path)).header("origin", ALLOWED);
         assert_not_allowed(&GATEWAY.send(&request));

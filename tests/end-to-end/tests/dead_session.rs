@@ -91,7 +91,7 @@ fn a_hundred_streams_that_see_the_same_dead_session_cause_one_renewal() {
 }
 
 #[test]
-fn a_client_whose_session_is_over_for_good_is_told_so_in_json_with_challenge_and_cors() {
+fn defect_24_a_client_whose_session_is_over_for_good_is_told_so_in_json_with_challenge_and_cors() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     for renewal in ["same", "gone"] {
         gateway.simulator().set(&json!({ "renewal": renewal }));

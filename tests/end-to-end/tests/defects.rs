@@ -3,10 +3,10 @@
 //! | defect | test |
 //! |---|---|
 //! | introspection in the response phase, so that it protects nothing | here: `nothing_goes_upstream_before_the_service_has_answered` |
-//! | an outage of the token service reported as 401 | `outage`: `when_the_service_is_down_known_tokens_go_on_and_others_are_told_to_wait` |
-//! | `Bearer` missing in a challenge | `errors`: each refusal's challenge is compared whole; here: `every_401_has_a_bearer_challenge` |
+//! | an outage of the token service reported as 401 | `outage`: `defect_18_when_the_service_is_down_known_tokens_go_on_and_others_are_told_to_wait` |
+//! | `Bearer` missing in a challenge | `errors`: each refusal's challenge is compared whole; here: `defect_18_every_401_has_a_bearer_challenge` |
 //! | a panic on bad configuration | `envoy_config`: `a_mistake_in_the_plugins_configuration_is_refused_by_the_fields_name`; here: `a_bad_configuration_is_refused_and_is_no_panic` |
-//! | codes and token bodies logged at debug | `secrets_in_logs`: `no_secret_of_any_login_or_call_stands_in_a_log_a_metric_or_a_dump` |
+//! | codes and token bodies logged at debug | `secrets_in_logs`: `defect_10_no_secret_of_any_login_or_call_stands_in_a_log_a_metric_or_a_dump` |
 //! | a form body built by concatenation | here: `a_token_cannot_add_parameters_to_the_question_about_it` |
 //! | a cache keyed by a short hash | here: `a_token_that_resembles_a_cached_one_is_not_taken_for_it` |
 //! | a cache whose lifetime restarts at every hit | `merging`: `a_busy_token_is_asked_about_again_when_its_time_in_the_cache_is_over` |
@@ -44,7 +44,7 @@ fn nothing_goes_upstream_before_the_service_has_answered() {
 }
 
 #[test]
-fn every_401_has_a_bearer_challenge() {
+fn defect_18_every_401_has_a_bearer_challenge() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     gateway.simulator().set(&json!({ "renewal": "gone" }));
     let dead = gateway.log_in().access_token;

@@ -14,7 +14,8 @@ static GATEWAY: LazyLock<Deployment> = LazyLock::new(Deployment::shared);
 const REST: &str = "/api/3.0.0/errors/resource";
 
 #[test]
-fn a_client_without_a_token_learns_where_to_get_one_and_gets_no_error_code_in_the_challenge() {
+fn row_11_rfc_6750_3_1_a_client_without_a_token_learns_where_to_get_one_and_gets_no_error_code_in_the_challenge()
+ {
     for request in [
         GATEWAY.proxied("GET", REST),
         GATEWAY.proxied("GET", REST).header("authorization", ""),
@@ -34,7 +35,7 @@ fn a_client_without_a_token_learns_where_to_get_one_and_gets_no_error_code_in_th
 }
 
 #[test]
-fn the_metadata_that_a_challenge_names_is_there_and_is_about_the_proxy() {
+fn row_16_rfc_9728_3_3_the_metadata_that_a_challenge_names_is_there_and_is_about_the_proxy() {
     let answer = GATEWAY.send(&GATEWAY.proxied("GET", REST));
     let url = Challenge::of(&answer).parameters["resource_metadata"].clone();
     let path = url.strip_prefix(&format!("http://{}", GATEWAY.host())).expect("on the gateway");
@@ -44,7 +45,7 @@ fn the_metadata_that_a_challenge_names_is_there_and_is_about_the_proxy() {
 }
 
 #[test]
-fn a_token_in_the_query_is_not_accepted_even_when_it_is_good() {
+fn row_12_rfc_6750_2_3_a_token_in_the_query_is_not_accepted_even_when_it_is_good() {
     let grant = GATEWAY.log_in();
     let rest = format!("{REST}?access_token={}", grant.access_token);
     let answer = GATEWAY.send(&GATEWAY.proxied("GET", &rest));
@@ -52,7 +53,7 @@ fn a_token_in_the_query_is_not_accepted_even_when_it_is_good() {
 }
 
 #[test]
-fn a_client_with_an_unknown_token_is_told_to_get_another() {
+fn row_11_rfc_6750_3_1_a_client_with_an_unknown_token_is_told_to_get_another() {
     let refresh_token = GATEWAY.log_in().refresh_token;
     let similar = {
         let mut token = GATEWAY.log_in().access_token;
@@ -87,7 +88,7 @@ fn a_malformed_bearer_value_is_refused() {
 }
 
 #[test]
-fn two_authorization_headers_are_a_bad_request_even_when_one_is_good() {
+fn row_11_rfc_6750_3_1_two_authorization_headers_are_a_bad_request_even_when_one_is_good() {
     let grant = GATEWAY.log_in();
     for second in [grant.access_token.as_str(), "no-such-token"] {
         let mark = unique("doubled");
@@ -102,7 +103,7 @@ fn two_authorization_headers_are_a_bad_request_even_when_one_is_good() {
 }
 
 #[test]
-fn a_host_that_is_not_the_sessions_is_named_in_the_refusal() {
+fn row_21_a_host_that_is_not_the_sessions_is_named_in_the_refusal() {
     let grant = GATEWAY.log_in();
     for host in ["other.intelligencebank.com", "example.com"] {
         let answer =

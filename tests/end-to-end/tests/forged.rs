@@ -299,7 +299,7 @@ fn what_the_service_has_for_the_inside_is_not_to_be_had_from_outside() {
 }
 
 #[test]
-fn the_gateways_credential_opens_nothing_at_the_public_introspection() {
+fn row_14_rfc_7662_2_1_the_gateways_credential_opens_nothing_at_the_public_introspection() {
     let credential = fs::read_to_string(&GATEWAY.reach().gateway_credential_file).unwrap();
     let credential = credential.trim().trim_start_matches("Bearer ").to_owned();
     let sid = GATEWAY.sid_of(&GRANT.access_token);

@@ -80,7 +80,7 @@ fn an_upstream_with_a_certificate_of_somebody_else_gets_no_session() {
 }
 
 #[test]
-fn the_internal_port_tells_the_sessions_secret_to_the_gateway_alone() {
+fn row_14_rfc_7662_2_1_the_internal_port_tells_the_sessions_secret_to_the_gateway_alone() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let grant = gateway.log_in();
     let sid = gateway.sid_of(&grant.access_token);

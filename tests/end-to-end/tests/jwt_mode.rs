@@ -43,7 +43,8 @@ fn options() -> StackOptions {
 }
 
 #[test]
-fn a_token_that_is_not_signed_by_the_service_or_has_expired_is_refused_without_a_question() {
+fn row_18_rfc_9068_4_a_token_that_is_not_signed_by_the_service_or_has_expired_is_refused_without_a_question()
+ {
     let Some(gateway) = GATEWAY.as_ref() else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let good = claims();

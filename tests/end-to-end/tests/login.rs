@@ -53,7 +53,7 @@ fn the_token_reply_keeps_the_fields_that_todays_clients_read() {
 }
 
 #[test]
-fn the_metadata_tells_a_client_all_that_it_needs() {
+fn row_15_rfc_8414_2_the_metadata_tells_a_client_all_that_it_needs() {
     let client = client();
     let metadata = client.metadata();
     assert_eq!(metadata["issuer"], json!(GATEWAY.base_url()));
@@ -71,7 +71,7 @@ fn the_metadata_tells_a_client_all_that_it_needs() {
 }
 
 #[test]
-fn a_refresh_gives_new_tokens_for_the_same_session() {
+fn row_6_rfc_6749_6_a_refresh_gives_new_tokens_for_the_same_session() {
     let client = client();
     let first = client.log_in("ada");
     let answer = client.refresh(&first.refresh_token);
@@ -87,7 +87,7 @@ fn a_refresh_gives_new_tokens_for_the_same_session() {
 }
 
 #[test]
-fn a_refresh_token_serves_its_own_client_only() {
+fn row_6_rfc_6749_10_4_a_refresh_token_serves_its_own_client_only() {
     let grant = client().log_in("ada");
     let other = GATEWAY.client(TEST_CLIENT, LOOPBACK_REDIRECT);
     assert_error_body(&other.refresh(&grant.refresh_token), 400, "invalid_grant");
@@ -97,7 +97,7 @@ fn a_refresh_token_serves_its_own_client_only() {
 }
 
 #[test]
-fn the_state_comes_back_byte_for_byte() {
+fn row_5_rfc_9207_2_the_state_comes_back_byte_for_byte_and_the_issuer_with_it() {
     let client = client();
     let state = "a b+c&d=e%41é\"<script>'/?#";
     let verifier = Verifier::generate();
@@ -148,7 +148,7 @@ fn a_login_that_expires_at_intelligencebank_ends_the_wait() {
 }
 
 #[test]
-fn a_code_without_its_verifier_is_worthless() {
+fn row_4_rfc_7636_4_6_a_code_without_its_verifier_is_worthless() {
     let client = client();
     for wrong in [Verifier::generate().secret(), "short", "", &"x".repeat(129)] {
         let authorization = client.begin();
@@ -162,7 +162,7 @@ fn a_code_without_its_verifier_is_worthless() {
 }
 
 #[test]
-fn a_code_is_used_once_and_its_second_use_ends_the_grant() {
+fn defect_14_row_1_rfc_6749_4_1_2_a_code_is_used_once_and_its_second_use_ends_the_grant() {
     let client = client();
     let authorization = client.begin();
     let code = client.finish(&authorization, "ada");
@@ -174,7 +174,7 @@ fn a_code_is_used_once_and_its_second_use_ends_the_grant() {
 }
 
 #[test]
-fn a_code_is_bound_to_its_client_and_its_redirect() {
+fn row_2_rfc_6749_4_1_3_a_code_is_bound_to_its_client_and_its_redirect() {
     let authorization = client().begin();
     let code = client().finish(&authorization, "ada");
     let other = GATEWAY.client(TEST_CLIENT, LOOPBACK_REDIRECT);
@@ -189,7 +189,7 @@ fn a_code_is_bound_to_its_client_and_its_redirect() {
 }
 
 #[test]
-fn a_poll_token_is_no_code_and_a_code_is_no_poll_token() {
+fn defect_1_a_poll_token_is_no_code_and_a_code_is_no_poll_token() {
     let client = client();
     let authorization = client.begin();
     let code = client.finish(&authorization, "ada");
@@ -206,7 +206,8 @@ fn a_poll_token_is_no_code_and_a_code_is_no_poll_token() {
 }
 
 #[test]
-fn a_person_with_a_bad_link_sees_a_page_and_is_sent_nowhere() {
+fn defect_4_defect_5_defect_13_row_2_rfc_6749_4_1_2_1_a_person_with_a_bad_link_sees_a_page_and_is_sent_nowhere()
+ {
     let verifier = Verifier::generate();
     for (client_id, redirect_uri) in [
         ("no-such-client", LOOPBACK_REDIRECT),
@@ -242,7 +243,7 @@ fn a_person_with_a_bad_link_sees_a_page_and_is_sent_nowhere() {
 }
 
 #[test]
-fn the_json_face_answers_every_error_itself_and_never_redirects() {
+fn defect_3_defect_5_the_json_face_answers_every_error_itself_and_never_redirects() {
     let challenge = Verifier::generate().challenge();
     let platform = format!("https://{PLATFORM_HOST}");
     let good = [
@@ -295,7 +296,7 @@ fn the_json_face_answers_every_error_itself_and_never_redirects() {
 }
 
 #[test]
-fn the_token_endpoint_answers_in_the_words_of_rfc_6749() {
+fn defect_18_row_8_rfc_6749_5_2_the_token_endpoint_answers_in_the_words_of_the_rfc() {
     let client = client();
     for (fields, status, error) in [
         (
@@ -341,7 +342,7 @@ fn the_token_endpoint_answers_in_the_words_of_rfc_6749() {
 }
 
 #[test]
-fn the_login_page_cannot_be_framed_and_keeps_its_address_to_itself() {
+fn row_20_rfc_9700_4_16_the_login_page_cannot_be_framed_and_keeps_its_address_to_itself() {
     let mark = unique("page");
     let target = client().authorize_target(&Verifier::generate().challenge(), &mark);
     let page = GATEWAY.send(&Request::get(target).header("accept", "text/html")).with_status(200);
@@ -354,7 +355,7 @@ fn the_login_page_cannot_be_framed_and_keeps_its_address_to_itself() {
 }
 
 #[test]
-fn what_a_link_brings_into_the_page_is_text_and_no_markup() {
+fn defect_6_what_a_link_brings_into_the_page_is_text_and_no_markup() {
     let target = client().authorize_target_with(&[
         ("response_type", "code"),
         ("client_id", PUBLIC_CLIENT),

@@ -80,7 +80,7 @@ fn a_person_logs_in_by_the_page_and_its_script() {
 }
 
 #[test]
-fn a_person_without_scripts_logs_in_by_the_pages_button() {
+fn row_20_rfc_9700_4_12_a_person_without_scripts_logs_in_by_the_pages_button() {
     let browser = Browser::at_the_waiting_page();
     let button = browser.page.forms().remove(0);
     let early = send(&button, Some(&browser.cookie));
@@ -96,7 +96,7 @@ fn a_person_without_scripts_logs_in_by_the_pages_button() {
 }
 
 #[test]
-fn a_stolen_poll_token_is_no_use_in_another_browser() {
+fn defect_7_a_stolen_poll_token_is_no_use_in_another_browser() {
     let browser = Browser::at_the_waiting_page();
     let other = Browser::at_the_waiting_page();
     browser.log_in();
@@ -117,7 +117,7 @@ fn a_stolen_poll_token_is_no_use_in_another_browser() {
 }
 
 #[test]
-fn the_page_says_who_asks_and_where_the_person_will_return() {
+fn defect_7_row_20_rfc_9700_4_11_the_page_says_who_asks_and_where_the_person_will_return() {
     let browser = Browser::at_the_waiting_page();
     let html = browser.page.html();
     assert!(html.contains("127.0.0.1"), "it does not say where the person returns: {html}");

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 const REST: &str = "/outage/user?echo";
 
 #[test]
-fn when_the_service_is_down_known_tokens_go_on_and_others_are_told_to_wait() {
+fn defect_18_when_the_service_is_down_known_tokens_go_on_and_others_are_told_to_wait() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let known = warm(&gateway);
     let fresh = gateway.log_in();
@@ -146,7 +146,7 @@ fn an_error_of_the_upstream_itself_passes_through_untouched() {
 }
 
 #[test]
-fn an_upstream_that_is_too_slow_is_named() {
+fn defect_26_an_upstream_that_is_too_slow_is_named() {
     // The production values are minutes; the behaviour at the bound is the same.
     let text = fs::read_to_string(envoy_folder().join("envoy.yaml")).unwrap();
     let bootstrap: Value = serde_saphyr::from_str(&text).unwrap();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 static GATEWAY: LazyLock<Deployment> = LazyLock::new(Deployment::shared);
 
 #[test]
-fn every_method_that_a_client_of_intelligencebank_uses_arrives_as_it_was_sent() {
+fn defect_26_every_method_that_a_client_of_intelligencebank_uses_arrives_as_it_was_sent() {
     let grant = GATEWAY.log_in();
     for (method, body) in [
         ("GET", None),
@@ -38,7 +38,7 @@ fn every_method_that_a_client_of_intelligencebank_uses_arrives_as_it_was_sent() 
 }
 
 #[test]
-fn head_gives_the_headers_of_the_answer_and_no_body() {
+fn defect_26_head_gives_the_headers_of_the_answer_and_no_body() {
     let grant = GATEWAY.log_in();
     let mark = unique("head");
     let rest = format!("/api/3.0.0/{mark}/resource?echo");
@@ -125,7 +125,7 @@ fn a_client_that_expects_100_continue_without_a_token_is_refused_before_it_sends
 }
 
 #[test]
-fn the_paths_and_queries_of_intelligencebank_arrive_byte_for_byte() {
+fn defect_26_the_paths_and_queries_of_intelligencebank_arrive_byte_for_byte() {
     let grant = GATEWAY.log_in();
     let mark = unique("shape");
     for shape in [
@@ -206,7 +206,7 @@ fn one_token_serves_the_platform_and_the_host_of_its_api_with_the_same_session()
 }
 
 #[test]
-fn another_tenants_host_is_refused_and_the_session_never_goes_there() {
+fn defect_2_row_21_another_tenants_host_is_refused_and_the_session_never_goes_there() {
     let grant = GATEWAY.log_in();
     let sid = GATEWAY.sid_of(&grant.access_token);
     let mark = unique("foreign");
@@ -230,7 +230,7 @@ fn another_tenants_host_is_refused_and_the_session_never_goes_there() {
 }
 
 #[test]
-fn what_identifies_the_client_stays_at_the_gateway_and_the_session_goes_up() {
+fn row_21_what_identifies_the_client_stays_at_the_gateway_and_the_session_goes_up() {
     let grant = GATEWAY.log_in();
     let mark = unique("hygiene");
     let rest = format!("/api/3.0.0/{mark}/resource?echo");
@@ -311,7 +311,7 @@ fn two_requests_on_one_connection_are_both_served() {
 }
 
 #[test]
-fn the_name_of_the_scheme_may_be_written_in_any_case() {
+fn row_12_rfc_9110_11_1_the_name_of_the_scheme_may_be_written_in_any_case() {
     let grant = GATEWAY.log_in();
     for scheme in ["bearer", "BEARER", "bEaReR"] {
         let request = GATEWAY

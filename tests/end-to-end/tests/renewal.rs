@@ -16,7 +16,8 @@ const REST: &str = "/renewal/user?echo";
 const INFORMATION: &str = "/v1/auth/app/info";
 
 #[test]
-fn a_session_that_intelligencebank_extends_outlives_its_end_by_one_renewal_in_the_background() {
+fn defect_24_a_session_that_intelligencebank_extends_outlives_its_end_by_one_renewal_in_the_background()
+ {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let lifetime = Duration::from_secs(8);
     let clock = sessions_end_after(&gateway, lifetime, "extends");
@@ -89,7 +90,8 @@ fn where_nothing_newer_is_to_be_had_requests_go_on_and_attempts_are_spaced() {
 }
 
 #[test]
-fn attempts_that_ran_out_leave_the_session_until_its_end_and_a_token_refresh_brings_none_back() {
+fn defect_23_attempts_that_ran_out_leave_the_session_until_its_end_and_a_token_refresh_brings_none_back()
+ {
     let options = StackOptions {
         service_settings: json!({ "sessions": { "maximum_refresh_attempts": 1 } }),
         ..StackOptions::default()

@@ -103,7 +103,7 @@ fn a_redirect_relative_to_its_own_address_still_leads_to_the_right_place() {
 }
 
 #[test]
-fn a_redirect_to_another_host_goes_through_without_the_session() {
+fn defect_2_a_redirect_to_another_host_goes_through_without_the_session() {
     let Some(client) = Client::log_in() else { return };
     for location in [
         "https://cdn.example.net/file?signature=a%2Fb&expires=1",

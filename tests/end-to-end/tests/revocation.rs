@@ -17,7 +17,7 @@ const BOUND: Duration = Duration::from_secs(2);
 const REST: &str = "/revoked/user?echo";
 
 #[test]
-fn a_revoked_access_token_is_refused_by_every_worker_within_two_seconds_and_others_are_not_asked_about()
+fn defect_12_row_19_a_revoked_access_token_is_refused_by_every_worker_within_two_seconds_and_others_are_not_asked_about()
  {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     // The feed's first answer makes a worker forget what it has learnt before.
@@ -43,7 +43,7 @@ fn a_revoked_access_token_is_refused_by_every_worker_within_two_seconds_and_othe
 }
 
 #[test]
-fn whoever_revokes_a_refresh_token_ends_every_token_of_its_grant() {
+fn row_13_rfc_7009_2_1_whoever_revokes_a_refresh_token_ends_every_token_of_its_grant() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let mut workers = gateway.connection_to_each_worker();
@@ -88,7 +88,8 @@ fn row_25_whoever_logs_out_is_refused_by_every_worker_within_two_seconds() {
 }
 
 #[test]
-fn a_stolen_refresh_token_that_is_used_again_ends_the_session_for_both_sides() {
+fn defect_15_row_6_rfc_9700_4_14_2_a_stolen_refresh_token_that_is_used_again_ends_the_session_for_both_sides()
+ {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let mut workers = gateway.connection_to_each_worker();
@@ -106,7 +107,7 @@ fn a_stolen_refresh_token_that_is_used_again_ends_the_session_for_both_sides() {
 }
 
 #[test]
-fn while_the_service_is_gone_warm_tokens_are_served_for_the_stale_time_and_not_longer() {
+fn row_19_while_the_service_is_gone_warm_tokens_are_served_for_the_stale_time_and_not_longer() {
     let stale = Duration::from_secs(6);
     let options = StackOptions {
         plugin_configuration: json!({

@@ -46,7 +46,7 @@ fn token(gateway: &Deployment, scope: &str) -> String {
 }
 
 #[test]
-fn a_token_that_may_read_reads_and_is_told_what_it_lacks_to_write() {
+fn row_11_rfc_6750_3_1_a_token_that_may_read_reads_and_is_told_what_it_lacks_to_write() {
     let Some(gateway) = GATEWAY.as_ref() else { return };
     let reader = token(gateway, "profile");
     for method in ["GET", "HEAD", "OPTIONS"] {
@@ -131,7 +131,7 @@ fn the_tunnel_needs_all_that_any_request_to_its_host_needs() {
 }
 
 #[test]
-fn a_token_for_another_resource_is_no_token_here() {
+fn row_17_rfc_8707_2_2_a_token_for_another_resource_is_no_token_here() {
     let Some(gateway) = GATEWAY.as_ref() else { return };
     let client = gateway.client(TEST_CLIENT, LOOPBACK_REDIRECT).asking("resource", OTHER_RESOURCE);
     let elsewhere = client.log_in("ada").access_token;

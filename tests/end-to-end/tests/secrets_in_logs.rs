@@ -16,7 +16,7 @@ const LOUD: &str = "trace,axum=trace,h2=trace,hyper=trace,hyper_util=trace,reqwe
                     rustls=trace,tower=trace,tower_http=trace";
 
 #[test]
-fn no_secret_of_any_login_or_call_stands_in_a_log_a_metric_or_a_dump() {
+fn defect_10_no_secret_of_any_login_or_call_stands_in_a_log_a_metric_or_a_dump() {
     let Some(gateway) = Deployment::own(at_their_most_verbose()) else { return };
     gateway.set_plugin_log("trace");
     let mut secrets = BTreeSet::new();

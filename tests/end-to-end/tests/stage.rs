@@ -29,7 +29,8 @@ fn a_client_of_a_stage_logs_in_and_calls_by_its_issuer_alone() {
 }
 
 #[test]
-fn the_metadata_of_a_stage_stands_where_rfc_8414_inserts_the_issuers_path() {
+fn defect_20_row_15_rfc_8414_3_1_the_metadata_of_a_stage_stands_where_the_issuers_path_is_inserted()
+{
     let Some(gateway) = GATEWAY.as_ref() else { return };
     let answer = gateway.send(&Request::get("/.well-known/oauth-authorization-server/dev"));
     let metadata = answer.with_status(200).json();
@@ -66,7 +67,7 @@ fn paths_without_the_stage_are_not_served() {
 }
 
 #[test]
-fn the_challenge_of_a_stage_names_the_stages_own_metadata() {
+fn row_16_rfc_9728_3_1_the_challenge_of_a_stage_names_the_stages_own_metadata() {
     let Some(gateway) = GATEWAY.as_ref() else { return };
     let answer = gateway.send(&gateway.proxied("GET", "/x"));
     assert_error_body(&answer, 401, "invalid_request");

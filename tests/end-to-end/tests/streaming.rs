@@ -33,7 +33,7 @@ fn fifty_megabytes_go_up_on_a_token_that_is_not_cached_yet_and_stay_out_of_memor
 }
 
 #[test]
-fn fifty_megabytes_come_down_as_they_are_read_and_stay_out_of_memory() {
+fn defect_26_fifty_megabytes_come_down_as_they_are_read_and_stay_out_of_memory() {
     let Some(gateway) = GATEWAY.as_ref() else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let token = gateway.log_in().access_token;

@@ -19,6 +19,9 @@ pub struct StackOptions {
     pub plugin_configuration: Value,
     /// RFC 6902 operations, applied to the Envoy bootstrap after everything else.
     pub envoy_patch: Vec<Value>,
+    /// Gives the gateway's listener back the TLS of production, under a CA of this run, and the issuer
+    /// and the resource a name with `https`.
+    pub gateway_tls: bool,
     /// Has the simulator listen on 8443 behind a static cluster, as where 443 cannot be bound.
     pub simulator_port_8443: bool,
     /// The simulator's log level (tracing's env-filter syntax); `info` where there is none.
@@ -81,7 +84,8 @@ pub struct Addresses {
     pub simulator_tls: SocketAddr,
     /// The simulator's CA certificate (PEM), made anew at each of its starts.
     pub ca_pem: PathBuf,
-    /// Everything of this run: configuration, secrets, store, logs.
+    /// Everything of this run: configuration, secrets, store, logs. The CA of the gateway's own certificate
+    /// is `tls/ca.crt` in it.
     pub run_directory: PathBuf,
     /// The secret with which the gateway proves itself to the service.
     pub gateway_credential_file: PathBuf,

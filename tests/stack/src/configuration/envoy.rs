@@ -32,7 +32,8 @@ struct Overlay {
 
 /// The bootstrap of a run. `folder` holds the files named above.
 ///
-/// Order: overlays, stage, the options' plugin configuration, the options' patch.
+/// Order: overlays, stage, the options' plugin configuration, production's TLS if the options want it, the
+/// options' patch.
 ///
 /// # Errors
 ///
@@ -45,6 +46,9 @@ pub fn bootstrap(
     options: &StackOptions,
 ) -> Result<Value, StackError> {
     let mut bootstrap: Value = read_yaml(&folder.join(PRODUCTION_FILE))?;
+    let production_tls = gateway_filter_chain(&mut bootstrap)
+        .and_then(|chain| chain.get("transport_socket").cloned())
+        .filter(|_| options.gateway_tls);
     let overlays =
         [DEVELOPMENT_FILE].into_iter().chain(static_upstream.then_some(STATIC_UPSTREAM_FILE));
     let mut plugin_patches = Vec::new();
@@ -69,6 +73,11 @@ pub fn bootstrap(
     })?;
     if let Some(Value::Array(routes)) = gateway_routes(&mut bootstrap) {
         stage.apply_to_routes(routes);
+    }
+    if let Some(tls) = production_tls
+        && let Some(Value::Object(chain)) = gateway_filter_chain(&mut bootstrap)
+    {
+        chain.insert("transport_socket".to_owned(), tls);
     }
     apply(&mut bootstrap, options.envoy_patch.clone(), "envoy_patch")?;
     Ok(bootstrap)
@@ -111,8 +120,12 @@ fn gateway_routes(bootstrap: &mut Value) -> Option<&mut Value> {
 }
 
 fn connection_manager(bootstrap: &mut Value) -> Option<&mut Value> {
+    gateway_filter_chain(bootstrap)?.pointer_mut("/filters/0/typed_config")
+}
+
+fn gateway_filter_chain(bootstrap: &mut Value) -> Option<&mut Value> {
     let listeners = bootstrap.pointer_mut("/static_resources/listeners")?;
-    named_mut(listeners, GATEWAY)?.pointer_mut("/filter_chains/0/filters/0/typed_config")
+    named_mut(listeners, GATEWAY)?.pointer_mut("/filter_chains/0")
 }
 
 fn named<'a>(items: Option<&'a Value>, name: &str) -> Option<&'a Value> {

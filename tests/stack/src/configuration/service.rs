@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::merge;
-use super::stage::Stage;
 use crate::running::dns::SIMULATED_HOSTS;
 use crate::running::layout::Layout;
 use crate::running::places::Places;
@@ -12,10 +11,9 @@ use crate::running::places::Places;
 /// demonstration of `make run`.
 pub const PUBLIC_CLIENT: &str = "mcp-public-client";
 
-/// The settings of a run, with `patch` (RFC 7396) merged over them.
+/// The settings of a run whose gateway is at `base` (scheme, address and stage), with `patch` (RFC 7396) merged over them.
 #[must_use]
-pub fn settings(layout: &Layout, places: &Places, stage: &Stage, patch: &Value) -> Value {
-    let base = format!("http://{}{}", places.gateway, stage.as_str());
+pub fn settings(layout: &Layout, places: &Places, base: &str, patch: &Value) -> Value {
     let resolve: Map<String, Value> = SIMULATED_HOSTS
         .iter()
         .map(|host| ((*host).to_owned(), json!(places.simulator_tls.to_string())))
@@ -80,9 +78,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::create(folder.path().to_owned()).unwrap();
         let (places, _reservation) = Places::free(false).unwrap();
-        let stage = Stage::new(Some("/dev")).unwrap();
+        let base = format!("http://{}/dev", places.gateway);
         let patch = json!({"tokens": {"access_token_seconds": 2}, "development": null});
-        let settings = settings(&layout, &places, &stage, &patch);
+        let settings = settings(&layout, &places, &base, &patch);
         assert_eq!(settings["issuer"], format!("http://{}/dev", places.gateway));
         assert_eq!(settings["resource"], format!("http://{}/dev/proxy/", places.gateway));
         assert_eq!(settings["tokens"]["access_token_seconds"], 2);

@@ -62,12 +62,14 @@ impl RunningStack {
         let layout = Layout::create(run_directory)?;
         secrets::prepare(&layout)?;
         certificates::write(&layout, places.gateway.ip())?;
-        let settings = service::settings(&layout, &places, &stage, &options.service_settings);
+        let scheme = if options.gateway_tls { "https" } else { "http" };
+        let base = format!("{scheme}://{}{}", places.gateway, stage.as_str());
+        let settings = service::settings(&layout, &places, &base, &options.service_settings);
         let settings = serde_saphyr::to_string(&settings)
             .map_err(|error| StackError::configuration("oauth.yaml", error))?;
         write(layout.service_settings(), settings.as_bytes())?;
 
-        let values = placeholders(&layout, &places, dns_address);
+        let values = placeholders(&layout, &places, scheme, dns_address);
         let folder = programs.envoy_folder();
         let bootstrap =
             envoy::bootstrap(folder, places.needs_static_upstream(), &values, &stage, &options)?;
@@ -279,11 +281,17 @@ impl RunningStack {
     }
 }
 
-fn placeholders(layout: &Layout, places: &Places, dns: std::net::SocketAddr) -> Values {
+fn placeholders(
+    layout: &Layout,
+    places: &Places,
+    scheme: &str,
+    dns: std::net::SocketAddr,
+) -> Values {
     let address = |address: std::net::SocketAddr| json!(address.ip().to_string());
     let port = |address: std::net::SocketAddr| json!(address.port());
     let path = |path: PathBuf| Value::String(path.to_string_lossy().into_owned());
     Values::from([
+        ("gateway_scheme", json!(scheme)),
         ("gateway_address", address(places.gateway)),
         ("gateway_port", port(places.gateway)),
         ("admin_address", address(places.envoy_admin)),

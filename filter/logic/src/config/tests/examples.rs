@@ -45,13 +45,14 @@ fn within(document: &Value, found: &mut Vec<String>) {
     inner.into_iter().for_each(|inner| within(inner, found));
 }
 
-/// Fills in `${names}` with something that is a label of a host and a port alike.
+/// Fills in `${names}`: a scheme, and else something that is a label of a host and a port alike.
 fn filled_in(text: &str) -> String {
     let mut parts = text.split("${");
     let mut filled = parts.next().unwrap().to_owned();
     for part in parts {
-        filled.push('1');
-        filled.push_str(part.split_once('}').unwrap().1);
+        let (name, rest) = part.split_once('}').unwrap();
+        filled.push_str(if name == "gateway_scheme" { "http" } else { "1" });
+        filled.push_str(rest);
     }
     filled
 }

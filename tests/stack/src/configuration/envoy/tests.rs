@@ -77,6 +77,17 @@ fn development_changes_ports_and_the_plugin_and_takes_tls_off() {
 }
 
 #[test]
+fn the_tls_that_a_test_asks_for_is_the_one_of_production() {
+    let options = StackOptions { gateway_tls: true, ..StackOptions::default() };
+    let bootstrap = made(&options, false).unwrap();
+    let production: Value = serde_saphyr::from_str(PRODUCTION).unwrap();
+    let place = "/static_resources/listeners/1/filter_chains/0/transport_socket";
+    assert!(production.pointer(place).is_some());
+    assert_eq!(bootstrap.pointer(place), production.pointer(place));
+    assert!(gateway_has_tls(&bootstrap));
+}
+
+#[test]
 fn a_tests_own_patches_come_last() {
     let options = StackOptions {
         stage: Some("/dev".to_owned()),
