@@ -1,0 +1,280 @@
+"""The composed gateways, running: what reaches IntelligenceBank, and what does not."""
+
+import copy
+import pathlib
+import tempfile
+import time
+import unittest
+
+import envoy
+import envoy_gateway
+import istio
+from project import BINARIES, ENVOY_GATEWAY, ISTIO, kustomize, need
+from stand_in import CREDENTIAL, GOOD_TOKEN, OTHER_TOKEN, SID, intelligencebank, service, serving, static_cluster
+
+PROXIED = "/proxy/company.intelligencebank.com/a//b%2Fc?d=%7e"
+ORIGIN = {"Origin": "https://app.example.com"}
+BEARER = {"Authorization": f"Bearer {GOOD_TOKEN}"}
+FORGED = {"sid": SID, "x-ib-gateway": "approved"}
+
+
+def module():
+    """The plugin, where it has been built."""
+    file = BINARIES / "plugin.wasm"
+    return need(file if file.exists() else None, "plugin.wasm is not built (make plugin)")
+
+
+def rooted(value, folder):
+    """The same with /etc/ib-gateway moved into a folder."""
+    if isinstance(value, dict):
+        return {key: rooted(entry, folder) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [rooted(entry, folder) for entry in value]
+    return value.replace("/etc/ib-gateway", folder) if isinstance(value, str) else value
+
+
+class Platform(unittest.TestCase):
+    """A platform's gateway, between two stand-ins. Its class says what differs."""
+
+    objects = None
+    # To clusters by the part of their names that tells them.
+    callout = upstream = public = ()
+    # Of Envoy's process.
+    environment = {}
+    # What somebody gets who comes with an upstream's name.
+    misdirected = None
+
+    # The undamaged gateway, which the tests of a class share.
+    shared = None
+
+    @classmethod
+    def setUpClass(cls):
+        if cls is Platform:
+            raise unittest.SkipTest("abstract")
+
+    def listener_and_clusters(self):
+        raise NotImplementedError
+
+    def start(self, change=None):
+        """Gives the port of a gateway between stand-ins that were asked nothing yet; `change` may damage its
+        listener."""
+        if change:
+            port, self.service, self.upstream_server = self.run_with(change, self.enterContext)
+            return port
+        if not type(self).shared:
+            type(self).shared = self.run_with(lambda listener: None, self.enterClassContext)
+        port, self.service, self.upstream_server = self.shared
+        self.service.requests.clear()
+        self.upstream_server.requests.clear()
+        return port
+
+    def run_with(self, change, enter):
+        service_server, upstream_server = service(), intelligencebank()
+        folder = enter(tempfile.TemporaryDirectory())
+        enter(serving(service_server, upstream_server))
+        listener, clusters, runtime = self.listener_and_clusters()
+        change(listener)
+        (pathlib.Path(folder) / "secrets").mkdir()
+        (pathlib.Path(folder) / "secrets/gateway-authorization").write_text(CREDENTIAL)
+        (pathlib.Path(folder) / "sds").mkdir()
+        for sds in (entry for entry in self.objects if entry["metadata"]["name"] == "ib-gateway-sds"):
+            [(name, content)] = sds["data"].items()
+            (pathlib.Path(folder) / "sds" / name).write_text(content.replace("/etc/ib-gateway", folder))
+        self.service, self.upstream_server = service_server, upstream_server
+        configuration = rooted(envoy.bootstrap(listener, [self.led(cluster) for cluster in clusters], runtime), folder)
+        return enter(envoy.running(configuration, folder, self.environment)), service_server, upstream_server
+
+    def led(self, cluster):
+        """The cluster, led to a stand-in."""
+        name = cluster["name"]
+        if name in self.upstream:
+            return static_cluster(name, self.upstream_server.port)
+        if name in self.public:
+            return static_cluster(name, self.service.port)
+        if name in self.callout:
+            return cluster | {key: value for key, value in static_cluster(name, self.service.port).items() if key in ("type", "load_assignment")}
+        return cluster
+
+    def wait_for_a_callout(self):
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if callouts := [entry for entry in self.service.requests if entry[1].startswith(("/introspect", "/revocations"))]:
+                return callouts
+            time.sleep(0.05)
+        raise AssertionError("the gateway asked the service nothing")
+
+    def assert_nothing_went_up(self):
+        self.assertEqual(self.upstream_server.requests, [])
+
+
+class Scenarios:
+    """What holds on every platform."""
+
+    def without_the_plugin(self, listener):
+        filters = istio.filters_of(listener)
+        kept = [entry for entry in filters if entry.get("typed_config", {}).get("@type") != envoy.PLUGIN_TYPE]
+        self.assertEqual(len(kept), len(filters) - 1)
+        filters[:] = kept
+        for host in istio.hosts_of(listener):
+            for route in host["routes"]:
+                wasm = [name for name in route.get("typed_per_filter_config", {}) if "wasm" in name]
+                for name in wasm:
+                    del route["typed_per_filter_config"][name]
+
+    def test_without_the_plugin_nothing_reaches_intelligencebank_whatever_a_client_forges(self):
+        port = self.start(self.without_the_plugin)
+        for host in ("gateway.example.com", "company.intelligencebank.com", "apiv3.intelligencebank.com"):
+            for path in (PROXIED, "/api/3.0.0/x", "/proxy"):
+                answer = envoy.ask(port, "GET", path, {"Host": host, **FORGED, **BEARER})
+                self.assertIn(answer.status, (403, 404, 421), f"{host}{path}")
+        self.assert_nothing_went_up()
+
+    def test_without_the_early_removal_a_forged_sid_still_meets_the_gate(self):
+        def damage(listener):
+            self.without_the_plugin(listener)
+            del istio.connection_manager(listener)["early_header_mutation_extensions"]
+
+        port = self.start(damage)
+        answer = envoy.ask(port, "GET", "/api/3.0.0/x", {"Host": "company.intelligencebank.com", **FORGED})
+        self.assertEqual(answer.status, 403)
+        self.assert_nothing_went_up()
+
+    def test_without_the_gate_the_routes_still_close(self):
+        def damage(listener):
+            self.without_the_plugin(listener)
+            filters = istio.filters_of(listener)
+            filters[:] = [entry for entry in filters if entry["name"] != "gate"]
+
+        port = self.start(damage)
+        for host in ("gateway.example.com", "company.intelligencebank.com", "apiv3.intelligencebank.com"):
+            envoy.ask(port, "GET", PROXIED, {"Host": host, **FORGED, **BEARER})
+        self.assert_nothing_went_up()
+
+    def test_with_neither_lock_a_forged_sid_would_go_up_so_the_tests_above_can_fail(self):
+        def damage(listener):
+            self.without_the_plugin(listener)
+            del istio.connection_manager(listener)["early_header_mutation_extensions"]
+            filters = istio.filters_of(listener)
+            filters[:] = [entry for entry in filters if entry["name"] not in ("gate", "envoy.filters.http.dynamic_forward_proxy", "private_address_guard")]
+
+        port = self.start(damage)
+        envoy.ask(port, "GET", "/api/3.0.0/x", {"Host": "company.intelligencebank.com", **FORGED})
+        self.assertEqual(len(self.upstream_server.requests), 1)
+
+    def test_an_approved_request_goes_up_with_the_sid_and_byte_for_byte(self):
+        port = self.start()
+        answer = envoy.ask(port, "GET", PROXIED, {**BEARER, **ORIGIN, "cookie": "a=b"})
+        self.assertEqual(answer.status, 200, answer.body)
+        [(method, path, headers)] = self.upstream_server.requests
+        self.assertEqual((method, path), ("GET", "/a//b%2Fc?d=%7e"))
+        self.assertEqual(headers["host"], "company.intelligencebank.com")
+        self.assertEqual(headers["sid"], SID)
+        for name in ("authorization", "cookie", "x-ib-gateway", "x-forwarded-for", "x-forwarded-proto"):
+            self.assertNotIn(name, headers)
+        self.assertNotIn("set-cookie", answer.headers)
+        self.assertEqual(answer.headers["content-security-policy"], "sandbox")
+        self.assertEqual(answer.headers["access-control-allow-origin"], "https://app.example.com")
+
+    def test_the_gateway_shows_its_credential_and_the_plugin_does_not_know_it(self):
+        port = self.start()
+        envoy.ask(port, "GET", PROXIED, BEARER)
+        # The feed's polls show it as every callout does.
+        [*_, (_, _, headers)] = self.wait_for_a_callout()
+        self.assertEqual(headers["authorization"], CREDENTIAL)
+
+    def test_a_bad_token_is_refused_and_a_page_can_read_the_refusal(self):
+        port = self.start()
+        for headers in ({}, {"Authorization": f"Bearer {OTHER_TOKEN}"}):
+            answer = envoy.ask(port, "GET", PROXIED, {**headers, **ORIGIN, **FORGED})
+            self.assertEqual(answer.status, 401)
+            self.assertIn("www-authenticate", answer.headers)
+            self.assertEqual(answer.headers.get("access-control-allow-origin"), "https://app.example.com")
+        self.assert_nothing_went_up()
+
+    def test_preflights_are_answered_without_a_token(self):
+        port = self.start()
+        answer = envoy.ask(port, "OPTIONS", PROXIED, {**ORIGIN, "Access-Control-Request-Method": "PUT"})
+        self.assertEqual(answer.status, 200)
+        self.assertIn("PUT", answer.headers["access-control-allow-methods"])
+
+    def test_public_paths_lead_to_the_service_and_its_internal_ones_nowhere(self):
+        port = self.start()
+        for path in ("/token", "/authorize", "/assets/page.css", "/.well-known/oauth-protected-resource/proxy/"):
+            answer = envoy.ask(port, "GET", path)
+            self.assertEqual((answer.status, path in str(answer.body)), (200, True), path)
+        for path in ("/sessions/renew", "/revocations", "/metrics", "/readyz", "/"):
+            self.assertEqual(envoy.ask(port, "GET", path).status, 404, path)
+        self.assertEqual(self.service.to("/sessions/renew") + self.service.to("/metrics"), [])
+
+    def test_the_service_learns_the_clients_address_whatever_a_client_writes(self):
+        port = self.start()
+        envoy.ask(port, "GET", "/token", {"x-forwarded-for": "203.0.113.7"})
+        [(_, _, headers)] = self.service.to("/token")
+        # Envoy's own word comes last (for a peer on loopback it is the host's address).
+        addresses = [address.strip() for address in headers["x-forwarded-for"].split(",")]
+        self.assertEqual((addresses[0], len(addresses)), ("203.0.113.7", 2))
+        self.assertNotEqual(addresses[1], "203.0.113.7")
+
+    def test_an_upstreams_name_is_no_way_in(self):
+        port = self.start()
+        for path in ("/api/3.0.0/x", "/token"):
+            answer = envoy.ask(port, "GET", path, {"Host": "company.intelligencebank.com", **FORGED, **BEARER})
+            self.assertEqual(answer.status, self.misdirected, path)
+        self.assert_nothing_went_up()
+
+    def test_a_404_of_json_is_read_and_passed_on_at_once(self):
+        port = self.start()
+        answer = envoy.ask(port, "GET", "/proxy/company.intelligencebank.com/missing", BEARER, seconds=5)
+        self.assertEqual(answer.status, 404)
+
+
+class Istio(Scenarios, Platform):
+    folder = "base"
+    callout = ("outbound|8082||ib-gateway-internal.ib-gateway.svc.cluster.local",)
+    upstream = ("intelligencebank", "intelligencebank_again", "outbound|443||*.intelligencebank.com")
+    public = ("outbound|8081||ib-gateway-public.ib-gateway.svc.cluster.local",)
+    misdirected = 421
+
+    @classmethod
+    def setUpClass(cls):
+        cls.objects, cls.shared = kustomize(ISTIO / cls.folder), None
+
+    def listener_and_clusters(self):
+        listener, clusters, extensions = istio.compose(copy.deepcopy(self.objects))
+        for extension in extensions.values():
+            envoy.with_module(extension, module())
+        istio.resolve(listener, extensions)
+        return listener, clusters, {}
+
+
+class IstioWithWasmPlugin(Istio):
+    folder = "wasmplugin"
+
+    def test_a_404_of_json_is_read_and_passed_on_at_once(self):
+        """The reason why the variant is not for production. When this fails, Istio or Envoy has changed."""
+        port = self.start()
+        with self.assertRaises(TimeoutError):
+            envoy.ask(port, "GET", "/proxy/company.intelligencebank.com/missing", BEARER, seconds=3)
+
+
+class IstioWithTheCredentialInTheEnvironment(Istio):
+    folder = "credential-from-environment"
+    environment = {"IB_GATEWAY_AUTHORIZATION": CREDENTIAL}
+
+
+class EnvoyGateway(Scenarios, Platform):
+    callout = ("token_service",)
+    upstream = ("httproute/ib-gateway/ib-gateway-upstream/rule/0", "httproute/ib-gateway/ib-gateway-upstream-api/rule/0", "intelligencebank_again")
+    public = ("httproute/ib-gateway/ib-gateway-open/rule/0", "httproute/ib-gateway/ib-gateway-open-cors/rule/0")
+    misdirected = 403
+
+    @classmethod
+    def setUpClass(cls):
+        cls.objects, cls.shared = kustomize(ENVOY_GATEWAY), None
+
+    def listener_and_clusters(self):
+        listener, clusters, runtime = envoy_gateway.compose(copy.deepcopy(self.objects))
+        for entry in istio.filters_of(listener):
+            if entry["typed_config"]["@type"] == envoy.PLUGIN_TYPE:
+                envoy.with_module(entry["typed_config"], module())
+        return listener, clusters, runtime
