@@ -26,7 +26,16 @@ def bootstrap(listener, clusters, runtime=None):
 def errors_of(configuration, folder):
     """What Envoy says about a configuration that it refuses; nothing where it takes it."""
     file = write(configuration, folder)
-    result = run(need(ENVOY, "Envoy could not be had"), "--mode", "validate", "-c", file, "--log-level", "error", cwd=folder)
+    result = run(
+        need(ENVOY, "Envoy could not be had"),
+        "--mode",
+        "validate",
+        "-c",
+        file,
+        "--log-level",
+        "error",
+        cwd=folder,
+    )
     return "" if result.returncode == 0 else result.stdout
 
 
@@ -47,10 +56,22 @@ def running(configuration, folder, environment):
     """Runs Envoy until the block ends, and gives the port of its one listener."""
     admin = pathlib.Path(folder) / "admin"
     log = pathlib.Path(folder) / "envoy.log"
-    command = [need(ENVOY, "Envoy could not be had"), "-c", str(write(configuration, folder)), "--use-dynamic-base-id",
-               "--concurrency", "1", "--log-level", "warn", "--admin-address-path", str(admin)]
+    command = [
+        need(ENVOY, "Envoy could not be had"),
+        "-c",
+        str(write(configuration, folder)),
+        "--use-dynamic-base-id",
+        "--concurrency",
+        "1",
+        "--log-level",
+        "warn",
+        "--admin-address-path",
+        str(admin),
+    ]
     with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, env=os.environ | environment)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=output, stderr=output, env=os.environ | environment
+        )
     try:
         yield wait_for_listener(process, admin, log)
     finally:

@@ -23,13 +23,18 @@ def compose(objects):
     listener = base_listener(objects)
     clusters = [cluster for route in kind(objects, "HTTPRoute") for cluster in clusters_of(objects, route)]
     proxy = named(objects, "EnvoyProxy", "ib-gateway")
-    bootstrap = {"static_resources": {"clusters": [{"name": "xds_cluster"}]}, "layered_runtime": {"layers": [{"name": "global_config"}]}}
+    bootstrap = {
+        "static_resources": {"clusters": [{"name": "xds_cluster"}]},
+        "layered_runtime": {"layers": [{"name": "global_config"}]},
+    }
     for operation in proxy["spec"]["bootstrap"]["jsonPatches"]:
         json_patch(bootstrap, operation, operation["path"])
     runtime = bootstrap["layered_runtime"]["layers"][0]["static_layer"]
     for policy in kind(objects, "EnvoyPatchPolicy"):
         for patch in policy["spec"]["jsonPatches"]:
-            assert patch["type"] == LISTENER_TYPE and patch["name"] == listener["name"], f"no resource {patch['name']}"
+            assert (
+                patch["type"] == LISTENER_TYPE and patch["name"] == listener["name"]
+            ), f"no resource {patch['name']}"
             apply(listener, patch["operation"])
     return listener, clusters + bootstrap["static_resources"]["clusters"][1:], runtime
 
@@ -66,14 +71,22 @@ def find(document, path):
     assert form, f"a JSONPath of a form that is not known here: {path}"
     wanted, name, rest = form.groups()
     suffix = rest.replace(".", "/")
-    return [f"{pointer}/{index}{suffix}" for pointer, entries in walk(document, "")
-            if pointer.endswith(f"/{wanted}") and isinstance(entries, list)
-            for index, entry in enumerate(entries) if entry.get("name") == name]
+    return [
+        f"{pointer}/{index}{suffix}"
+        for pointer, entries in walk(document, "")
+        if pointer.endswith(f"/{wanted}") and isinstance(entries, list)
+        for index, entry in enumerate(entries)
+        if entry.get("name") == name
+    ]
 
 
 def walk(document, pointer):
     yield pointer, document
-    entries = document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    entries = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document) if isinstance(document, list) else ()
+    )
     for key, value in entries:
         escaped = str(key).replace("~", "~0").replace("/", "~1")
         yield from walk(value, f"{pointer}/{escaped}")
@@ -88,11 +101,22 @@ def base_listener(objects):
         "use_remote_address": True,
         "normalize_path": True,
         "merge_slashes": not traffic["path"]["disableMergeSlashes"],
-        "path_with_escaped_slashes_action": {"KeepUnchanged": "KEEP_UNCHANGED"}[traffic["path"]["escapedSlashesAction"]],
-        "early_header_mutation_extensions": [{"name": "early", "typed_config": {"@type": EARLY, "mutations": [{"remove": name} for name in removed]}}],
+        "path_with_escaped_slashes_action": {"KeepUnchanged": "KEEP_UNCHANGED"}[
+            traffic["path"]["escapedSlashesAction"]
+        ],
+        "early_header_mutation_extensions": [
+            {
+                "name": "early",
+                "typed_config": {"@type": EARLY, "mutations": [{"remove": name} for name in removed]},
+            }
+        ],
         "http_filters": [
             {"name": "envoy.filters.http.cors", "typed_config": {"@type": CORS}},
-            *(wasm_of(policy, index, wasm) for policy in kind(objects, "EnvoyExtensionPolicy") for index, wasm in enumerate(policy["spec"]["wasm"])),
+            *(
+                wasm_of(policy, index, wasm)
+                for policy in kind(objects, "EnvoyExtensionPolicy")
+                for index, wasm in enumerate(policy["spec"]["wasm"])
+            ),
             {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}},
         ],
         "route_config": {"name": f"{NAMESPACE}/ib-gateway/https", "virtual_hosts": virtual_hosts(objects)},
@@ -106,16 +130,38 @@ def base_listener(objects):
 
 
 def wasm_name(policy, index):
-    return f"envoy.filters.http.wasm/envoyextensionpolicy/{NAMESPACE}/{policy['metadata']['name']}/wasm/{index}"
+    return (
+        f"envoy.filters.http.wasm/envoyextensionpolicy/{NAMESPACE}/{policy['metadata']['name']}/wasm/{index}"
+    )
 
 
 def wasm_of(policy, index, wasm):
     """Off, until a route says otherwise."""
-    return {"name": wasm_name(policy, index), "disabled": True, "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": {
-            "name": wasm["name"], "root_id": wasm["rootID"],
-            "vm_config": {"vm_id": wasm["name"], "runtime": "envoy.wasm.runtime.v8", "code": {"remote": {"http_uri": {"uri": wasm["code"]["image"]["url"], "cluster": "_", "timeout": "30s"}}}},
-            "configuration": {"@type": STRING, "value": json.dumps(wasm["config"])}}}}
+    return {
+        "name": wasm_name(policy, index),
+        "disabled": True,
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": wasm["name"],
+                "root_id": wasm["rootID"],
+                "vm_config": {
+                    "vm_id": wasm["name"],
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {
+                        "remote": {
+                            "http_uri": {
+                                "uri": wasm["code"]["image"]["url"],
+                                "cluster": "_",
+                                "timeout": "30s",
+                            }
+                        }
+                    },
+                },
+                "configuration": {"@type": STRING, "value": json.dumps(wasm["config"])},
+            },
+        },
+    }
 
 
 def virtual_hosts(objects):
@@ -133,8 +179,12 @@ def routes_of(objects, route):
     name = route["metadata"]["name"]
     for index, rule in enumerate(route["spec"]["rules"]):
         for match in rule["matches"]:
-            entry = {"name": f"httproute/{NAMESPACE}/{name}/rule/{index}", "match": match_of(match),
-                     "route": {"cluster": f"httproute/{NAMESPACE}/{name}/rule/{index}"}, "typed_per_filter_config": {}}
+            entry = {
+                "name": f"httproute/{NAMESPACE}/{name}/rule/{index}",
+                "match": match_of(match),
+                "route": {"cluster": f"httproute/{NAMESPACE}/{name}/rule/{index}"},
+                "typed_per_filter_config": {},
+            }
             for change in rule.get("filters", []):
                 if change["type"] == "RequestHeaderModifier":
                     entry["request_headers_to_remove"] = change["requestHeaderModifier"]["remove"]
@@ -143,27 +193,44 @@ def routes_of(objects, route):
                     entry["response_headers_to_remove"] = response["remove"]
                     entry["response_headers_to_add"] = [
                         {"header": {"key": header["name"], "value": header["value"]}, "append_action": action}
-                        for field, action in (("set", "OVERWRITE_IF_EXISTS_OR_ADD"), ("add", "APPEND_IF_EXISTS_OR_ADD"))
-                        for header in response.get(field, [])]
+                        for field, action in (
+                            ("set", "OVERWRITE_IF_EXISTS_OR_ADD"),
+                            ("add", "APPEND_IF_EXISTS_OR_ADD"),
+                        )
+                        for header in response.get(field, [])
+                    ]
             for policy in kind(objects, "EnvoyExtensionPolicy"):
                 if targets(policy, name):
                     for number, _ in enumerate(policy["spec"]["wasm"]):
-                        entry["typed_per_filter_config"][wasm_name(policy, number)] = {"@type": FILTER_CONFIG, "config": {}}
+                        entry["typed_per_filter_config"][wasm_name(policy, number)] = {
+                            "@type": FILTER_CONFIG,
+                            "config": {},
+                        }
             for policy in kind(objects, "SecurityPolicy"):
                 if targets(policy, name):
-                    entry["typed_per_filter_config"]["envoy.filters.http.cors"] = cors_policy(policy["spec"]["cors"])
+                    entry["typed_per_filter_config"]["envoy.filters.http.cors"] = cors_policy(
+                        policy["spec"]["cors"]
+                    )
             yield entry
 
 
 def targets(policy, route):
-    return any(target["kind"] == "HTTPRoute" and target["name"] == route for target in policy["spec"]["targetRefs"])
+    return any(
+        target["kind"] == "HTTPRoute" and target["name"] == route for target in policy["spec"]["targetRefs"]
+    )
 
 
 def match_of(match):
     path = match.get("path", {"type": "PathPrefix", "value": "/"})
-    result = {"path": path["value"]} if path["type"] == "Exact" else {"prefix": "/"} if path["value"] == "/" else {"path_separated_prefix": path["value"]}
+    result = (
+        {"path": path["value"]}
+        if path["type"] == "Exact"
+        else {"prefix": "/"} if path["value"] == "/" else {"path_separated_prefix": path["value"]}
+    )
     for header in match.get("headers", []):
-        result.setdefault("headers", []).append({"name": header["name"], "string_match": {"safe_regex": {"regex": header["value"]}}})
+        result.setdefault("headers", []).append(
+            {"name": header["name"], "string_match": {"safe_regex": {"regex": header["value"]}}}
+        )
     return result
 
 
@@ -181,16 +248,33 @@ def cors_policy(cors):
 def clusters_of(objects, route):
     """Clusters without addresses; the forward proxy for a DynamicResolver."""
     for index, rule in enumerate(route["spec"]["rules"]):
-        cluster = {"name": f"httproute/{NAMESPACE}/{route['metadata']['name']}/rule/{index}", "connect_timeout": "10s"}
+        cluster = {
+            "name": f"httproute/{NAMESPACE}/{route['metadata']['name']}/rule/{index}",
+            "connect_timeout": "10s",
+        }
         backend = rule["backendRefs"][0]
         spec = named(objects, "Backend", backend["name"])["spec"] if backend.get("kind") == "Backend" else {}
         if spec.get("type") == "DynamicResolver":
-            cluster |= {"lb_policy": "CLUSTER_PROVIDED", "cluster_type": {
-                "name": "envoy.clusters.dynamic_forward_proxy",
-                "typed_config": {"@type": DYNAMIC, "dns_cache_config": {"name": "v4_preferred"}, "allow_insecure_cluster_options": True}}}
+            cluster |= {
+                "lb_policy": "CLUSTER_PROVIDED",
+                "cluster_type": {
+                    "name": "envoy.clusters.dynamic_forward_proxy",
+                    "typed_config": {
+                        "@type": DYNAMIC,
+                        "dns_cache_config": {"name": "v4_preferred"},
+                        "allow_insecure_cluster_options": True,
+                    },
+                },
+            }
         elif spec.get("endpoints", [{}])[0].get("unix"):
             endpoint = {"address": {"pipe": {"path": spec["endpoints"][0]["unix"]["path"]}}}
-            cluster |= {"type": "STATIC", "load_assignment": {"cluster_name": cluster["name"], "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}]}}
+            cluster |= {
+                "type": "STATIC",
+                "load_assignment": {
+                    "cluster_name": cluster["name"],
+                    "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
+                },
+            }
         else:
             cluster |= {"type": "STATIC"}
         yield cluster

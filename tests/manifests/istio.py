@@ -11,7 +11,9 @@ import json
 from project import named
 
 HCM = "envoy.filters.network.http_connection_manager"
-HCM_TYPE = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+HCM_TYPE = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
 CORS = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"
 CORS_POLICY = "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy"
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -26,7 +28,9 @@ def compose(objects):
     gateway = named(objects, "Gateway", "ib-gateway")
     hosts = gateway["spec"]["servers"][0]["hosts"]
     services = [o for o in objects if o["kind"] == "VirtualService"]
-    listener = base_listener([virtual_host(service) for service in services if set(service["spec"]["hosts"]) <= set(hosts)])
+    listener = base_listener(
+        [virtual_host(service) for service in services if set(service["spec"]["hosts"]) <= set(hosts)]
+    )
     clusters = [base_cluster(name) for name in destinations(services) | callouts(objects)]
     extensions = {}
     for plugin in (o for o in objects if o["kind"] == "WasmPlugin"):
@@ -143,11 +147,16 @@ def base_listener(virtual_hosts):
 def base_cluster(name):
     """istiod's cluster of a name; without addresses, since there is no registry here."""
     return {
-        "name": name, "type": "STATIC", "connect_timeout": "10s",
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "10s",
         "circuit_breakers": {"thresholds": [{"max_connections": 4294967295, "track_remaining": True}]},
-        WHOLE: {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "explicit_http_config": {"http_protocol_options": {}}}},
+        WHOLE: {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http_protocol_options": {}},
+            }
+        },
     }
 
 
@@ -162,8 +171,11 @@ def destinations(services):
 
 def callouts(objects):
     """The plugin's cluster, where it is one of Istio's."""
-    return {name for name in (configuration["token_service"]["cluster"] for configuration in configurations(objects))
-            if name.startswith("outbound|")}
+    return {
+        name
+        for name in (configuration["token_service"]["cluster"] for configuration in configurations(objects))
+        if name.startswith("outbound|")
+    }
 
 
 def configurations(objects):
@@ -171,7 +183,9 @@ def configurations(objects):
     found = [o["spec"]["pluginConfig"] for o in objects if o["kind"] == "WasmPlugin"]
     for patch in patches(objects):
         if patch["applyTo"] == "EXTENSION_CONFIG":
-            found.append(json.loads(patch["patch"]["value"]["typed_config"]["config"]["configuration"]["value"]))
+            found.append(
+                json.loads(patch["patch"]["value"]["typed_config"]["config"]["configuration"]["value"])
+            )
     return found
 
 
@@ -188,17 +202,25 @@ def routes_of(rule):
         if "directResponse" in rule:
             route["direct_response"] = {"status": rule["directResponse"]["status"]}
         else:
-            route["route"] = {"cluster": cluster_name(rule["route"][0]["destination"]), "timeout": rule.get("timeout", "0s")}
+            route["route"] = {
+                "cluster": cluster_name(rule["route"][0]["destination"]),
+                "timeout": rule.get("timeout", "0s"),
+            }
         headers = rule.get("headers", {})
         if headers.get("request"):
             route["request_headers_to_remove"] = headers["request"]["remove"]
         response = headers.get("response", {})
         if response.get("remove"):
             route["response_headers_to_remove"] = response["remove"]
-        changes = [(response.get("set", {}), "OVERWRITE_IF_EXISTS_OR_ADD"), (response.get("add", {}), "APPEND_IF_EXISTS_OR_ADD")]
+        changes = [
+            (response.get("set", {}), "OVERWRITE_IF_EXISTS_OR_ADD"),
+            (response.get("add", {}), "APPEND_IF_EXISTS_OR_ADD"),
+        ]
         route["response_headers_to_add"] = [
             {"header": {"key": key, "value": value}, "append_action": action}
-            for entries, action in changes for key, value in entries.items()]
+            for entries, action in changes
+            for key, value in entries.items()
+        ]
         if "corsPolicy" in rule:
             route["typed_per_filter_config"] = {"envoy.filters.http.cors": cors_policy(rule["corsPolicy"])}
         yield route
@@ -208,7 +230,9 @@ def match_of(match):
     uri = match.get("uri", {"prefix": "/"})
     result = {"path": uri["exact"]} if "exact" in uri else {"prefix": uri["prefix"]}
     for name, value in match.get("headers", {}).items():
-        result.setdefault("headers", []).append({"name": name, "string_match": {"safe_regex": {"regex": value["regex"]}}})
+        result.setdefault("headers", []).append(
+            {"name": name, "string_match": {"safe_regex": {"regex": value["regex"]}}}
+        )
     return result
 
 
@@ -225,23 +249,39 @@ def cors_policy(policy):
 
 
 def discovered(name):
-    return {"name": name, "config_discovery": {"config_source": {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
-                                               "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"]}}
+    return {
+        "name": name,
+        "config_discovery": {
+            "config_source": {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        },
+    }
 
 
 def wasm_of(plugin, name):
     """What istiod makes of a WasmPlugin."""
     spec = plugin["spec"]
     policy = {"FAIL_CLOSE": "FAIL_CLOSED", "FAIL_RELOAD": "FAIL_RELOAD"}[spec["failStrategy"]]
-    return {"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": {
-        "name": name, "root_id": spec["pluginName"], "failure_policy": policy,
-        "vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"remote": {"http_uri": {"uri": spec["url"], "cluster": "_", "timeout": "30s"}}}},
-        "configuration": {"@type": STRING, "value": json.dumps(spec["pluginConfig"])}}}
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+        "config": {
+            "name": name,
+            "root_id": spec["pluginName"],
+            "failure_policy": policy,
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"remote": {"http_uri": {"uri": spec["url"], "cluster": "_", "timeout": "30s"}}},
+            },
+            "configuration": {"@type": STRING, "value": json.dumps(spec["pluginConfig"])},
+        },
+    }
 
 
 def resolve(listener, extensions):
     """Puts the extensions where the filters ask for them, so that Envoy needs no control plane."""
     for entry in filters_of(listener):
         if entry.pop("config_discovery", None):
-            assert entry["name"] in extensions, f"the filter {entry['name']} asks for an extension that nobody adds"
+            assert (
+                entry["name"] in extensions
+            ), f"the filter {entry['name']} asks for an extension that nobody adds"
             entry["typed_config"] = extensions[entry["name"]]

