@@ -119,7 +119,11 @@ def base_listener(objects):
             ),
             {"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}},
         ],
-        "route_config": {"name": f"{NAMESPACE}/ib-gateway/https", "virtual_hosts": virtual_hosts(objects)},
+        "route_config": {
+            "name": f"{NAMESPACE}/ib-gateway/https",
+            "ignore_port_in_host_matching": True,
+            "virtual_hosts": virtual_hosts(objects),
+        },
     }
     return {
         "name": f"{NAMESPACE}/ib-gateway/https",

@@ -5,14 +5,25 @@ import sys
 import unittest
 
 
+def whole(test):
+    """The test of a part of one, which alone is counted."""
+    return getattr(test, "test_case", test).id()
+
+
 def main():
     folder = pathlib.Path(__file__).parent
     suite = unittest.defaultTestLoader.discover(str(folder), top_level_dir=str(folder))
     result = unittest.TextTestRunner(verbosity=2, stream=sys.stderr).run(suite)
-    failed = {test.id() for test, _ in result.failures + result.errors}
-    # A skip of a class or of a part of a test is one skip.
-    skipped = [reason for _, reason in result.skipped if reason != "abstract"]
-    passed = result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)
+    failed = {whole(test) for test, _ in result.failures + result.errors}
+    reasons = {whole(test): reason for test, reason in result.skipped if reason != "abstract"}
+    skipped = [reason for test, reason in reasons.items() if test not in failed]
+    # What a class could not set up counts as one, and none of its tests was run.
+    unrun = {
+        whole(test) for test, _ in result.errors + result.skipped if not isinstance(test, unittest.TestCase)
+    }
+    passed = (
+        result.testsRun - len(failed - unrun) - len([test for test in reasons if test not in failed | unrun])
+    )
     for reason in sorted(set(skipped)):
         print(f"==> skipped ({skipped.count(reason)}): {reason}", file=sys.stderr)
     line = f"{max(passed, 0)} passed, {len(failed)} failed"

@@ -155,8 +155,9 @@ class Scenarios:
             del istio.connection_manager(listener)["early_header_mutation_extensions"]
 
         port = self.start(damage)
-        answer = envoy.ask(port, "GET", "/api/3.0.0/x", {"Host": "company.intelligencebank.com", **FORGED})
-        self.assertEqual(answer.status, 403)
+        for host in ("company.intelligencebank.com", "gateway.example.com:x.intelligencebank.com"):
+            answer = envoy.ask(port, "GET", "/api/3.0.0/x", {"Host": host, **FORGED})
+            self.assertEqual(answer.status, 403, host)
         self.assert_nothing_went_up()
 
     def test_without_the_gate_the_routes_still_close(self):
@@ -235,6 +236,10 @@ class Scenarios:
         for path in ("/sessions/renew", "/revocations", "/metrics", "/readyz", "/"):
             self.assertEqual(envoy.ask(port, "GET", path).status, 404, path)
         self.assertEqual(self.service.to("/sessions/renew") + self.service.to("/metrics"), [])
+
+    def test_the_gateways_name_may_come_with_a_port(self):
+        answer = envoy.ask(self.start(), "GET", "/token", {"Host": "gateway.example.com:8443"})
+        self.assertEqual(answer.status, 200)
 
     def test_the_service_learns_the_clients_address_whatever_a_client_writes(self):
         port = self.start()

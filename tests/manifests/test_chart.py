@@ -3,13 +3,14 @@
 import base64
 import json
 import pathlib
+import re
 import secrets
 import tempfile
 import unittest
 
 import schemas
 import yaml
-from project import BINARIES, CHART, helm, helm_template, named, need, run
+from project import BINARIES, CHART, ROOT, helm, helm_template, named, need, run
 
 DIGEST = "sha256:" + "a" * 64
 PINNED = ["--set", f"plugin.image.digest={DIGEST}"]
@@ -64,6 +65,7 @@ class Rendered(unittest.TestCase):
             self.assertEqual(result.returncode, 0, f"{name}: {result.stdout}")
 
     def test_every_custom_resource_fits_its_schema(self):
+        schemas.need_custom()
         self.every_object_fits(schemas.is_custom)
 
     def test_every_object_of_kubernetes_own_kinds_fits_its_schema(self):
@@ -83,6 +85,11 @@ class Rendered(unittest.TestCase):
 
     def deployment(self, *options):
         return named(helm_template(*options), "Deployment", "ib-gateway")
+
+    def test_the_chart_is_of_the_projects_version(self):
+        chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+        version = re.search(r'^version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+        self.assertEqual((chart["version"], chart["appVersion"]), (version, version))
 
     def test_the_pod_has_no_more_rights_than_it_needs(self):
         for options in WAYS.values():
