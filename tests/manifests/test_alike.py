@@ -72,6 +72,7 @@ class Routes(unittest.TestCase):
                         found = next((route for route in routes if fits(route["match"], path)), None)
                         self.assertIsNotNone(found)
                         self.assertIn("open", found["name"])
+                        self.assertIn("route", found, "it leads to no cluster")
                         has_cors = CORS in found.get("typed_per_filter_config", {})
                         self.assertEqual(has_cors, CORS in wanted.get("typed_per_filter_config", {}))
 
