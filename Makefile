@@ -63,6 +63,10 @@ kill-rounds:
 .PHONY: test-oldest-envoy
 test-oldest-envoy:
 	@ENVOY_VERSION=1.36.2 scripts/test.sh end-to-end
+# The manifests for Kubernetes and the Helm chart.
+.PHONY: test-manifests
+test-manifests:
+	@scripts/test-manifests.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

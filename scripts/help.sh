@@ -23,6 +23,8 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    kills the service at random moments under load and checks that nothing is lost
   make test-oldest-envoy
                    the end-to-end tests on the oldest Envoy that is supported (1.36.2)
+  make test-manifests
+                   the manifests for Istio and Envoy Gateway, and the Helm chart
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
@@ -50,6 +52,8 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   ROUNDS             1000             how often "make kill-rounds" kills the service
   FUZZ_SECONDS       20               how long "make fuzz" runs each target
   BENCH_FLAGS        (none)           further options of the three above; --help lists them
+  IB_GATEWAY_CRD_SCHEMAS
+                     (none)           a folder of schemas of custom resources, for "make test-manifests"
   CHROMIUM           (found)          the browser of "make browser"
   IB_GATEWAY_CACHE   $cache
                                       what is fetched or built once

@@ -1,0 +1,156 @@
+"""What the platforms' gateways must have in common with envoy/envoy.yaml. A test that fails here after a change of
+that file says what the manifests lack."""
+
+import json
+import re
+import unittest
+
+import envoy_gateway
+import istio
+import schemas
+import yaml
+from project import ENVOY_GATEWAY, ISTIO, ROOT, helm_template, kustomize, named
+
+CORS = "envoy.filters.http.cors"
+
+
+def production():
+    """The connection manager of the production file."""
+    bootstrap = yaml.safe_load((ROOT / "envoy/envoy.yaml").read_text())
+    return istio.connection_manager(bootstrap["static_resources"]["listeners"][0])
+
+
+def production_plugin():
+    wasm = istio.one(production()["http_filters"], "ib_gateway")["typed_config"]
+    return json.loads(wasm["config"]["configuration"]["value"])
+
+
+def virtual_host(hosts, domain):
+    [found] = [host for host in hosts if domain in host["domains"]]
+    return found
+
+
+def listeners():
+    """Each platform's composed listener."""
+    yield "istio", istio.compose(kustomize(ISTIO / "base"))[0]
+    yield "envoy-gateway", envoy_gateway.compose(kustomize(ENVOY_GATEWAY))[0]
+
+
+def samples(match):
+    """Paths that a route's match means."""
+    if "path" in match:
+        return [match["path"]]
+    if "prefix" in match:
+        return [match["prefix"] + "x"]
+    prefix = match["path_separated_prefix"]
+    return [prefix, prefix + "/x"]
+
+
+def fits(match, path):
+    separated = match.get("path_separated_prefix")
+    return (
+        match.get("path") == path
+        or ("prefix" in match and path.startswith(match["prefix"]))
+        or (separated is not None and (path == separated or path.startswith(separated + "/")))
+    )
+
+
+class Routes(unittest.TestCase):
+    def setUp(self):
+        hosts = production()["route_config"]["virtual_hosts"]
+        self.own = istio.one(hosts, "gateway")["routes"]
+        self.upstream = istio.one(istio.one(hosts, "upstreams")["routes"], "intelligencebank")
+
+    def test_every_public_path_of_the_service_is_public_here_too_and_with_cors_where_it_has_it(self):
+        for platform, listener in listeners():
+            routes = virtual_host(istio.hosts_of(listener), "gateway.example.com")["routes"]
+            for wanted in (
+                route for route in self.own if route.get("route", {}).get("cluster") == "oauth_public"
+            ):
+                for path in samples(wanted["match"]):
+                    with self.subTest(f"{platform}: {path}"):
+                        found = next((route for route in routes if fits(route["match"], path)), None)
+                        self.assertIsNotNone(found)
+                        self.assertIn("open", found["name"])
+                        self.assertIn("route", found, "it leads to no cluster")
+                        has_cors = CORS in found.get("typed_per_filter_config", {})
+                        self.assertEqual(has_cors, CORS in wanted.get("typed_per_filter_config", {}))
+
+    def test_browsers_may_do_the_same_everywhere(self):
+        def lists(policy):
+            fields = ("allow_methods", "allow_headers", "expose_headers")
+            return {field: re.split(r",\s*", policy[field]) for field in fields}
+
+        wanted = self.own[0]["typed_per_filter_config"][CORS]
+        for platform, listener in listeners():
+            for host in istio.hosts_of(listener):
+                for route in host["routes"]:
+                    if policy := route.get("typed_per_filter_config", {}).get(CORS):
+                        with self.subTest(f"{platform}: {route['name']}"):
+                            self.assertEqual(lists(policy), lists(wanted))
+
+    def test_the_same_headers_stay_out_of_requests_and_answers(self):
+        late = named(kustomize(ENVOY_GATEWAY), "ClientTrafficPolicy", "ib-gateway")["spec"]["headers"]
+        elsewhere = {"istio": set(), "envoy-gateway": set(late["lateResponseHeaders"]["remove"])}
+        for platform, listener in listeners():
+            for host in istio.hosts_of(listener):
+                for route in (route for route in host["routes"] if "headers" in route["match"]):
+                    with self.subTest(f"{platform}: {route['name']}"):
+                        removed = set(route["response_headers_to_remove"]) | elsewhere[platform]
+                        self.assertEqual(set(self.upstream["response_headers_to_remove"]) - removed, set())
+                        removed = set(route["request_headers_to_remove"])
+                        self.assertEqual(set(self.upstream["request_headers_to_remove"]) - removed, set())
+                        self.assertEqual(
+                            sorted(route["response_headers_to_add"], key=json.dumps),
+                            sorted(self.upstream["response_headers_to_add"], key=json.dumps),
+                        )
+
+
+class Plugin(unittest.TestCase):
+    def test_its_configuration_is_that_of_the_production_file_but_for_what_a_platform_makes_different(self):
+        wanted = production_plugin()
+        for folder in ("base", "wasmplugin", "credential-from-environment"):
+            [found] = istio.configurations(kustomize(ISTIO / folder))
+            self.same(found, wanted, folder)
+        policy = named(kustomize(ENVOY_GATEWAY), "EnvoyExtensionPolicy", "ib-gateway")
+        self.same(policy["spec"]["wasm"][0]["config"], wanted, "envoy-gateway")
+
+    def same(self, found, wanted, name):
+        with self.subTest(name):
+            found = json.loads(json.dumps(found))
+            for field in ("cluster", "authority"):
+                found["token_service"][field] = wanted["token_service"][field]
+            # The gate of these platforms reads the note.
+            self.assertEqual(found.pop("stream_notes"), "all")
+            self.assertEqual(found["replay"].pop("buffer_limit_bytes"), 65536)
+            self.assertEqual(found, wanted)
+
+    def test_the_charts_defaults_mean_the_same(self):
+        chart = json.loads(named(helm_template(), "ConfigMap", "ib-gateway-plugin")["data"]["plugin.json"])
+        self.assertEqual(chart.pop("stream_notes"), "all")
+        self.assertEqual(filled(chart), filled(production_plugin()))
+
+
+def filled(configuration):
+    """The configuration with the plugin's defaults for what it leaves out."""
+
+    def fill(schema, value):
+        for name, field in schema.get("properties", {}).items():
+            if name not in value and "default" in field:
+                value[name] = field["default"]
+            elif isinstance(value.get(name), dict):
+                fill(field, value[name])
+        return value
+
+    return fill(schemas.PLUGIN, json.loads(json.dumps(configuration)))
+
+
+class Guard(unittest.TestCase):
+    def test_the_same_addresses_are_refused_on_istio(self):
+        def policy(filters):
+            rules = istio.one(filters, "private_address_guard")["typed_config"]["rules"]
+            permissions = rules["policies"]["not_a_public_address"]["permissions"]
+            return rules["action"], [entry["matcher"]["typed_config"]["upstream_ip"] for entry in permissions]
+
+        listener, _, _ = istio.compose(kustomize(ISTIO / "base"))
+        self.assertEqual(policy(istio.filters_of(listener)), policy(production()["http_filters"]))
