@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Clock, feed::Feed, grants::Grants, logins::Logins, metrics::Metrics, records::Records,
-    renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
+    clock::Clock, feed::Feed, grants::Grants, keys::KeyKeeper, logins::Logins, metrics::Metrics,
+    records::Records, renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
 };
 
 /// The service without its listeners.
@@ -14,6 +14,7 @@ pub(crate) struct App {
     pub(crate) records: Arc<Records>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) keys: KeyKeeper,
     pub(crate) logins: Logins,
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
@@ -29,6 +30,7 @@ impl App {
         let metrics = Arc::clone(records.metrics());
         let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
         let feed = Arc::new(feed);
+        let keys = KeyKeeper::new(Arc::clone(&records), Arc::clone(&settings));
         let logins = Logins::new(
             Arc::clone(&records),
             Arc::clone(&upstream),
@@ -50,6 +52,6 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&settings),
         );
-        Self { settings, clock, records, metrics, feed, logins, grants, renewals }
+        Self { settings, clock, records, metrics, feed, keys, logins, grants, renewals }
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn resource_metadata_url(settings: &Settings) -> String {
 pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Response {
     let settings = &app.settings;
     let issuer = &settings.issuer.url;
-    reply::cacheable_json(&json!({
+    let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
@@ -36,7 +36,17 @@ pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Respons
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "protected_resources": [settings.resources.default],
-    }))
+    });
+    if let (true, Some(members)) = (settings.keys.signs, metadata.as_object_mut()) {
+        members.insert("jwks_uri".to_owned(), format!("{issuer}/jwks.json").into());
+    }
+    reply::cacheable_json(&metadata)
+}
+
+/// The public halves of the keys that sign access tokens (RFC 7517); none where no keys are set.
+pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
+    let settings = &app.settings;
+    reply::json_for(&settings.signing.get().jwks(), settings.keys.jwks_seconds)
 }
 
 /// `resource` is the URL from which the metadata's own was made (RFC 9728 section 3.3). There is

@@ -9,19 +9,14 @@ use super::{
     AccessRecord, Grants,
     record::{Grant, RefreshRecord},
 };
-use crate::{
-    clients::Client,
-    error::Error,
-    sessions::Session,
-    tokens::{AccessToken, RefreshToken},
-};
+use crate::{clients::Client, error::Error, sessions::Session, tokens::RefreshToken};
 
 impl Grants {
     /// Revokes a token that `client` presents (RFC 7009 section 2.1): an access token alone, a
     /// refresh token with its whole grant, also when it has been spent. Nothing happens to what is
     /// not known or another client's.
     pub(crate) async fn revoke_token(&self, client: &Client, token: &str) -> Result<(), Error> {
-        if let Some(token) = AccessToken::parse(&self.settings.token_tags, token) {
+        if let Some(token) = self.presented(token) {
             return self.revoke_access_token(client, &token.id()).await;
         }
         let Some(token) = RefreshToken::parse(token) else { return Ok(()) };

@@ -33,6 +33,8 @@ pub(crate) enum Table {
     Revocation,
     /// One record: the number of the last event.
     RevocationHead,
+    /// One record for each kind of key that the service makes itself.
+    Key,
 }
 
 impl Table {
@@ -48,6 +50,7 @@ impl Table {
             Self::Canary => "canary",
             Self::Revocation => "revocation",
             Self::RevocationHead => "revocation_head",
+            Self::Key => "key",
         }
     }
 }
