@@ -70,7 +70,11 @@ pub fn bootstrap(
     if let Some(Value::Array(routes)) = gateway_routes(&mut bootstrap) {
         stage.apply_to_routes(routes);
     }
-    apply(&mut bootstrap, options.envoy_patch.clone(), "envoy_patch")?;
+    let mut patch = Value::Array(options.envoy_patch.clone());
+    substitute(&mut patch, values, "envoy_patch")?;
+    if let Value::Array(operations) = patch {
+        apply(&mut bootstrap, operations, "envoy_patch")?;
+    }
     Ok(bootstrap)
 }
 
