@@ -16,11 +16,16 @@ use crate::{
     feed::Feed,
     grants::{Grants, MOST_IN_ONE_STEP, Seed, Seeded},
     hosts::{PlatformError, api_host, platform_host},
+    keys::KeyKeeper,
     metrics::Metrics,
     records::{KeysError, Records},
     settings::Settings,
     store::{StoreError, redb::RedbStore},
 };
+
+mod keys;
+
+pub use keys::{KeyCommandError, ListedKey, StoredKind, generate_key, list_keys, rotate_keys};
 
 /// Steps that wait for the store at the same time: those of one flush, and the next.
 const STEPS_AT_ONCE: usize = 16_384;
@@ -141,6 +146,10 @@ async fn run(
     let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
     let records = Arc::new(Records::new(Arc::new(store), sealer, Arc::clone(&metrics)));
     records.prove_keys(clock.unix_seconds()).await?;
+    KeyKeeper::new(Arc::clone(&records), Arc::clone(&settings))
+        .refresh(clock.unix_seconds())
+        .await
+        .map_err(|cause| SeedError::Store(cause.to_string()))?;
     let feed = Arc::new(Feed::new(Arc::clone(&records), clock.clone(), Arc::clone(&settings)));
     let grants = Arc::new(Grants::new(records, feed, clock, settings, metrics));
     let mut outputs = Outputs::make(options)?;

@@ -7,6 +7,7 @@ use crate::{
     clock::Clock,
     feed::Feed,
     grants::Grants,
+    keys::KeyKeeper,
     logins::Logins,
     logouts::Logouts,
     metrics::Metrics,
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) clients: Clients,
+    pub(crate) keys: KeyKeeper,
     pub(crate) logins: Logins,
     pub(crate) logouts: Logouts,
     pub(crate) grants: Grants,
@@ -60,6 +62,7 @@ impl App {
             Arc::clone(&clock),
         );
         let logouts = Logouts::new(Arc::clone(&upstream), Arc::clone(&clock), Arc::clone(&metrics));
+        let keys = KeyKeeper::new(Arc::clone(&records), Arc::clone(&settings));
         let logins = Logins::new(
             Arc::clone(&records),
             Arc::clone(&upstream),
@@ -81,6 +84,18 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&settings),
         );
-        Self { settings, clock, records, metrics, feed, clients, logins, logouts, grants, renewals }
+        Self {
+            settings,
+            clock,
+            records,
+            metrics,
+            feed,
+            clients,
+            keys,
+            logins,
+            logouts,
+            grants,
+            renewals,
+        }
     }
 }

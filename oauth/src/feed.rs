@@ -173,7 +173,7 @@ impl Feed {
     }
 
     fn answer(&self, as_of: u64, events: Vec<RevocationEvent>, reset: bool) -> Revocations {
-        let tag_keys = self.settings.token_tags.texts().to_vec();
+        let tag_keys = self.settings.token_tags.get().texts().to_vec();
         Revocations { as_of, events, reset, tag_keys }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     tokens::{AccessToken, Code, RefreshToken, random_id},
 };
 
+mod issue;
 mod look_up;
 mod record;
 mod reuse;
@@ -137,7 +138,6 @@ impl Grants {
         now: u64,
     ) -> Result<Option<Issued>, Error> {
         let lifetimes = self.lifetimes();
-        let access_token = AccessToken::generate(&self.settings.token_tags)?;
         let refresh_token = RefreshToken::generate()?;
         let id = random_id()?;
         let refresh_until = now.saturating_add(lifetimes.refresh_token_seconds);
@@ -149,6 +149,7 @@ impl Grants {
             refresh_until,
         };
         let access = AccessRecord::new(&id, &grant, grant.scope.clone(), now, lifetimes);
+        let access_token = self.access_token(&access)?;
         let spent = CodeRecord::Spent(SpentCode {
             grant: id.clone(),
             client_id: grant.client_id.clone(),
@@ -243,7 +244,7 @@ impl Grants {
         now: u64,
     ) -> Result<Option<Successor>, Error> {
         let access = AccessRecord::new(id, grant, scope, now, self.lifetimes());
-        let successor = Successor::generate(&access, &self.settings.token_tags)?;
+        let successor = Successor::generate(&access, &self.access_token(&access)?)?;
         let (access_token, refresh_token) = successor.tokens()?;
         let state = RefreshState::Spent { at: now, successor: successor.seal(token)? };
         let spent = RefreshRecord { grant: id.to_owned(), state };

@@ -15,6 +15,8 @@ mod error;
 mod feed;
 mod grants;
 mod hosts;
+mod keys;
+mod live;
 mod logins;
 mod logouts;
 mod metrics;
@@ -32,7 +34,10 @@ mod tests;
 mod tokens;
 mod upstreams;
 
-pub use admin::{SeedError, SeedOptions, seed};
+pub use admin::{
+    KeyCommandError, ListedKey, SeedError, SeedOptions, StoredKind, generate_key, list_keys,
+    rotate_keys, seed,
+};
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};
 pub use telemetry::start as start_log;

@@ -3,8 +3,8 @@
 
 use std::{error::Error, io::Write as _, path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
-use ib_oauth::{SeedOptions, Settings};
+use clap::{Parser, Subcommand, ValueEnum};
+use ib_oauth::{SeedOptions, Settings, StoredKind};
 
 /// The OAuth 2.0 service of ib-gateway.
 ///
@@ -21,8 +21,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve until SIGTERM or SIGINT, then finish what was accepted. The log goes to standard error
-    /// as JSON lines.
+    /// Serve until SIGTERM or SIGINT, then finish what was accepted. SIGHUP reads the files of keys
+    /// and credentials again; SIGUSR1 rotates the keys in the store. The log goes to standard error as
+    /// JSON lines.
     Serve(Config),
     /// Read the settings and the files that they name, say what is wrong, and end: 0 when all is
     /// well, 1 when not.
@@ -37,6 +38,65 @@ enum Admin {
     /// Write invented grants into the store, for benchmarks, and their access tokens into a file. The
     /// settings must have a `development` section.
     Seed(Seed),
+    /// Make keys for files; list and rotate keys that the service keeps in its store.
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Write a new key into a new file, readable by its owner alone.
+    Generate {
+        /// What the key is for.
+        #[arg(long)]
+        kind: FileKind,
+        /// The file, which must not exist.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Show the keys in the store, oldest first, with what each does; times are in Unix seconds. The
+    /// keys themselves are not shown.
+    List(OfStore),
+    /// Publish a new key. It issues when `publish_seconds` have passed, and running instances notice it
+    /// within 5 seconds. An embedded store (redb) is open to its service alone: send that SIGUSR1 in
+    /// place of this.
+    Rotate(OfStore),
+}
+
+#[derive(clap::Args)]
+struct OfStore {
+    #[command(flatten)]
+    config: Config,
+    /// Which keys.
+    #[arg(long)]
+    kind: StoreKind,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FileKind {
+    /// For signing.keys: it signs JWT access tokens.
+    Signing,
+    /// For token_tags.keys: it tags opaque access tokens.
+    TokenTags,
+    /// For sealing.keys: it seals what is stored.
+    Sealing,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum StoreKind {
+    /// They sign JWT access tokens.
+    Signing,
+    /// They tag opaque access tokens.
+    TokenTags,
+}
+
+impl From<StoreKind> for StoredKind {
+    fn from(kind: StoreKind) -> Self {
+        match kind {
+            StoreKind::Signing => Self::Signing,
+            StoreKind::TokenTags => Self::TokenTags,
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -80,6 +140,7 @@ fn main() -> ExitCode {
         Command::Serve(Config { config }) => serve(&config),
         Command::Check(Config { config }) => check(&config),
         Command::Admin(Admin::Seed(arguments)) => seed(arguments),
+        Command::Admin(Admin::Keys(command)) => keys(command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -116,5 +177,30 @@ fn seed(arguments: Seed) -> Result<(), Box<dyn Error>> {
     })?;
     let output = options.output.display();
     writeln!(std::io::stdout(), "{grants} grants; their access tokens are in {output}")?;
+    Ok(())
+}
+
+fn keys(command: Keys) -> Result<(), Box<dyn Error>> {
+    let listed = match command {
+        Keys::Generate { kind, output } => {
+            let kind = match kind {
+                FileKind::Signing => Some(StoredKind::Signing),
+                FileKind::TokenTags => Some(StoredKind::TokenTags),
+                FileKind::Sealing => None,
+            };
+            ib_oauth::generate_key(kind, &output)?;
+            writeln!(std::io::stdout(), "a new key is in {}", output.display())?;
+            return Ok(());
+        }
+        Keys::List(OfStore { config, kind }) => {
+            ib_oauth::list_keys(Settings::load(&config.config)?, kind.into())?
+        }
+        Keys::Rotate(OfStore { config, kind }) => {
+            ib_oauth::rotate_keys(Settings::load(&config.config)?, kind.into())?
+        }
+    };
+    for key in listed {
+        writeln!(std::io::stdout(), "{key}")?;
+    }
     Ok(())
 }

@@ -6,6 +6,8 @@ use ib_contract::{InactiveReason, RenewalCause, Revoked};
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::keys::KeyKind;
+
 const INTROSPECTIONS: &str = "oauth_introspections_total";
 const REQUESTS: &str = "oauth_requests_total";
 const DURATIONS: &str = "oauth_request_duration_seconds";
@@ -16,6 +18,9 @@ const RENEWALS: &str = "oauth_renewals_total";
 const LOGOUTS: &str = "oauth_logouts_total";
 const REVOCATIONS: &str = "oauth_revocations_total";
 const FEED_WAITING: &str = "oauth_revocation_feed_waiting";
+const KEY_RELOADS: &str = "oauth_key_reloads_total";
+const KEY_ROTATIONS: &str = "oauth_key_rotations_total";
+const KEY_POLLS_FAILED: &str = "oauth_key_polls_failed_total";
 const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
 /// Upper bounds of the histogram's buckets, in seconds.
 const BUCKETS: [f64; 12] =
@@ -234,6 +239,22 @@ impl Metrics {
         self.count(UNKNOWN_KEYS, &[], 1);
     }
 
+    /// The files of keys and credentials were read again.
+    pub(crate) fn key_reload(&self, succeeded: bool) {
+        let result = if succeeded { "success" } else { "failure" };
+        self.count(KEY_RELOADS, &[("result", result)], 1);
+    }
+
+    /// A new key was put into the store.
+    pub(crate) fn key_rotation(&self, kind: KeyKind) {
+        self.count(KEY_ROTATIONS, &[("kind", kind.name())], 1);
+    }
+
+    /// The keys in the store could not be looked at.
+    pub(crate) fn key_poll_failed(&self) {
+        self.count(KEY_POLLS_FAILED, &[], 1);
+    }
+
     fn count(&self, name: &'static str, labels: &[(&'static str, &'static str)], by: u64) {
         let labels: Vec<_> =
             labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect();
@@ -251,6 +272,9 @@ impl Metrics {
             (LOGOUTS, "Live sessions logged out, by what became of them at IntelligenceBank."),
             (RENEWALS, "Renewals asked for by the gateway, by cause and result."),
             (REVOCATIONS, "Events of the revocation feed, by what ended."),
+            (KEY_RELOADS, "Times that keys and credentials were read again (SIGHUP), by result."),
+            (KEY_ROTATIONS, "Keys that were added to the store, by kind."),
+            (KEY_POLLS_FAILED, "Looks at the keys in the store that failed."),
             (UNKNOWN_KEYS, "Records read whose sealing key is not configured; taken as absent."),
         ];
         for (name, help) in counters {
@@ -285,6 +309,13 @@ impl Metrics {
             self.count(REPLAYS, &[("what", what)], 0);
         }
         self.count(UNKNOWN_KEYS, &[], 0);
+        for result in ["success", "failure"] {
+            self.count(KEY_RELOADS, &[("result", result)], 0);
+        }
+        for kind in KeyKind::ALL {
+            self.count(KEY_ROTATIONS, &[("kind", kind.name())], 0);
+        }
+        self.count(KEY_POLLS_FAILED, &[], 0);
     }
 }
 

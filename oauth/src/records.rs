@@ -118,6 +118,11 @@ impl Records {
         Ok(Some(Versioned { record, version: stored.version }))
     }
 
+    /// Whether what is stored was sealed under the first key.
+    pub(crate) fn is_under_first(&self, stored: &Stored) -> bool {
+        self.sealer.is_under_first(&stored.value)
+    }
+
     /// A new, empty list of changes.
     pub(crate) fn changes(&self) -> Changes<'_> {
         Changes { records: self, operations: Vec::new(), failure: None }

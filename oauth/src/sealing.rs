@@ -3,7 +3,7 @@
 //! XChaCha20-Poly1305, whose 192-bit nonces may be drawn at random for ever. The name of the record
 //! is authenticated with it, so that a sealed value moved to another record does not open.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chacha20poly1305::{
@@ -13,7 +13,10 @@ use chacha20poly1305::{
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::tokens::{Kind, NoRandomness, Token, random_bytes};
+use crate::{
+    live::Live,
+    tokens::{Kind, NoRandomness, Token, random_bytes},
+};
 
 /// Length of a sealing key in bytes.
 pub(crate) const KEY_BYTES: usize = 32;
@@ -59,16 +62,29 @@ impl From<NoRandomness> for SealingError {
     }
 }
 
-/// The keys: the first seals, all of them open.
+/// The keys of one moment.
 #[derive(Debug)]
-pub(crate) struct Sealer {
+struct SealingKeys {
     first: SealingKey,
     others: Vec<SealingKey>,
 }
 
+/// The keys: the first seals, all of them open.
+#[derive(Debug)]
+pub(crate) struct Sealer(Live<SealingKeys>);
+
 impl Sealer {
     pub(crate) fn new(first: SealingKey, others: Vec<SealingKey>) -> Self {
-        Self { first, others }
+        Self(Live::new(SealingKeys { first, others }))
+    }
+
+    /// Goes on with the keys of another sealer.
+    pub(crate) fn take_over(&self, other: &Self) {
+        self.0.set(other.keys());
+    }
+
+    fn keys(&self) -> Arc<SealingKeys> {
+        self.0.get()
     }
 
     /// Seals `plain` for the record called `name`.
@@ -77,19 +93,20 @@ impl Sealer {
     pub(crate) fn seal(&self, name: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealingError> {
         let nonce = random_bytes::<NONCE_BYTES>()?;
         let payload = Payload { msg: plain, aad: name };
-        let sealed = self
+        let keys = self.keys();
+        let sealed = keys
             .first
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| SealingError::Seal)?;
-        let id = self.first.id.as_bytes();
+        let id = keys.first.id.as_bytes();
         let length = u8::try_from(id.len()).map_err(|_| SealingError::Seal)?;
         Ok([&[length][..], id, &nonce, &sealed].concat())
     }
 
     /// Whether `sealed` names the first key, the one that seals.
     pub(crate) fn is_under_first(&self, sealed: &[u8]) -> bool {
-        split(sealed).is_ok_and(|(id, _)| id == self.first.id.as_bytes())
+        split(sealed).is_ok_and(|(id, _)| id == self.keys().first.id.as_bytes())
     }
 
     /// Opens what [`Sealer::seal`] sealed for the record called `name`.
@@ -101,8 +118,9 @@ impl Sealer {
         let (id, rest) = split(sealed)?;
         let (nonce, ciphertext) =
             rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealingError::Malformed)?;
-        let key = std::iter::once(&self.first)
-            .chain(&self.others)
+        let keys = self.keys();
+        let key = std::iter::once(&keys.first)
+            .chain(&keys.others)
             .find(|key| key.id.as_bytes() == id)
             .ok_or(SealingError::UnknownKey)?;
         let payload = Payload { msg: ciphertext, aad: name };

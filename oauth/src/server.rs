@@ -20,6 +20,7 @@ use crate::{
     app::App,
     clock::{Clock as _, SystemClock},
     endpoints,
+    keys::{self, KeySignals},
     metrics::Metrics,
     records::{KeysError, Records},
     settings::{Problem, ServerSettings, Settings},
@@ -61,6 +62,9 @@ pub enum ServeError {
     /// The sealing keys are not those of the store.
     #[error("{0}")]
     SealingKeys(String),
+    /// The keys in the store cannot be used.
+    #[error("{0}")]
+    Keys(String),
     /// The store ended while the service ran.
     #[error("the store has ended unexpectedly")]
     StoreEnded,
@@ -118,11 +122,14 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     let (upstream, documents) = (Arc::new(upstream), Arc::new(documents));
     let app =
         Arc::new(App::with_documents(Arc::new(settings), records, upstream, documents, clock));
+    let keys = app.keys.refresh(app.clock.unix_seconds()).await;
+    keys.map_err(|cause| ServeError::Keys(cause.to_string()))?;
     let resumed = app.feed.resume(app.clock.unix_seconds()).await;
     resumed.map_err(|cause| refused(cause.description().to_owned()))?;
 
     // From here on a signal is a wish to stop, not the end.
     let mut signals = Signals::new().map_err(ServeError::Runtime)?;
+    let key_signals = KeySignals::new().map_err(ServeError::Runtime)?;
     let public = listen(public_address).await?;
     let internal = listen(internal_address).await?;
     tracing::info!(
@@ -133,6 +140,10 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     );
     let (stop, stopped) = watch::channel(());
     let keeper = tokio::spawn(keep_house(Arc::clone(&app), sweep, UPKEEP, stopped.clone()));
+    let key_tasks = [
+        tokio::spawn(keys::poll(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(keys::follow_signals(Arc::clone(&app), key_signals, stopped.clone())),
+    ];
     let servers = [
         tokio::spawn(serve_until(public, endpoints::public(&app), server, stopped.clone())),
         tokio::spawn(serve_until(internal, endpoints::internal(&app), server, stopped)),
@@ -147,6 +158,7 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
         }
     }
     keeper.abort();
+    key_tasks.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("the service has stopped");
     outcome
 }

@@ -12,13 +12,15 @@ use std::{
 use crate::{
     clients::ConfiguredClients,
     hosts::HostList,
+    live::Live,
     sealing::Sealer,
-    tokens::{SecretHash, TagKeys},
+    tokens::{SecretHash, SigningKeys, TagKeys},
 };
 
 mod check;
 mod client_sources;
 mod file;
+mod keys;
 mod load;
 mod secrets;
 mod strict;
@@ -26,6 +28,7 @@ mod strict;
 mod tests;
 
 pub(crate) use client_sources::{DocumentSettings, RegistrationSettings};
+pub(crate) use keys::{AccessTokenFormat, KeyFiles, KeyNames, KeySettings, StoredKeySettings};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +68,10 @@ pub struct Settings {
     pub(crate) log: String,
     pub(crate) store: StoreSettings,
     pub(crate) sealer: Arc<Sealer>,
-    pub(crate) token_tags: TagKeys,
-    pub(crate) gateway_credentials: Vec<SecretHash>,
+    pub(crate) token_tags: Live<TagKeys>,
+    pub(crate) signing: Live<SigningKeys>,
+    pub(crate) gateway_credentials: Live<Vec<SecretHash>>,
+    pub(crate) keys: KeySettings,
     pub(crate) resources: Resources,
     pub(crate) intelligencebank: IntelligenceBankSettings,
     pub(crate) tokens: TokenSettings,
@@ -93,7 +98,9 @@ impl Settings {
         let file = load::environment(std::env::vars_os())
             .and_then(|environment| load::load(path, environment))
             .map_err(|problem| SettingsError(vec![problem]))?;
-        check::check(file)
+        let mut settings = check::check(file)?;
+        settings.keys.settings_file = path.to_owned();
+        Ok(settings)
     }
 
     /// The settings in `text`, for tests.
@@ -199,6 +206,7 @@ pub(crate) struct IntelligenceBankSettings {
 /// How long codes and tokens live.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TokenSettings {
+    pub(crate) access_token_format: AccessTokenFormat,
     pub(crate) access_token_seconds: u64,
     pub(crate) refresh_token_seconds: u64,
     pub(crate) code_seconds: u64,

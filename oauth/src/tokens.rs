@@ -7,8 +7,12 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 
 mod access;
+mod jwt;
+mod signing;
 
 pub(crate) use access::{AccessToken, TagKeys};
+pub(crate) use jwt::Claims;
+pub(crate) use signing::{SigningKey, SigningKeys};
 
 /// Random bytes in a token: 256 bits.
 const RANDOM_BYTES: usize = 32;
@@ -56,6 +60,24 @@ pub(crate) struct NoRandomness;
 impl From<NoRandomness> for crate::error::Error {
     fn from(cause: NoRandomness) -> Self {
         tracing::error!(%cause);
+        Self::Internal
+    }
+}
+
+/// Why no access token could be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CannotIssue {
+    #[error("{0}")]
+    NoRandomness(#[from] NoRandomness),
+    #[error("there is no key to issue access tokens with")]
+    NoKey,
+    #[error("the claims of an access token could not be written")]
+    Claims,
+}
+
+impl From<CannotIssue> for crate::error::Error {
+    fn from(cause: CannotIssue) -> Self {
+        tracing::error!(%cause, "an access token cannot be issued");
         Self::Internal
     }
 }

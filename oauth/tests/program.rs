@@ -409,3 +409,71 @@ fn a_signal_right_after_the_ready_line_is_a_stop_and_no_death() {
         assert!(serving.child.wait().unwrap().success());
     }
 }
+
+#[test]
+fn keys_in_files_are_read_again_on_a_signal_and_bad_ones_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = |name: &str| {
+        let path = folder.path().join(name);
+        let made = Command::new(PROGRAM)
+            .args(["admin", "keys", "generate", "--kind", "signing", "--output"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        path
+    };
+    let (one, two) = (key("one"), key("two"));
+    let with = |keys: &[(&str, &PathBuf)]| {
+        let keys: Vec<_> =
+            keys.iter().map(|(id, file)| format!("{{ id: {id}, file: {file:?} }}")).collect();
+        settings(&folder, &format!("signing: {{ keys: [ {} ] }}", keys.join(", ")))
+    };
+    let serving = Serving::start(&with(&[("one", &one)]));
+    let reloads = |result: &str| {
+        let line = format!("oauth_key_reloads_total{{result=\"{result}\"}} 1");
+        while !serving.get(serving.internal, "/metrics").contains(&line) {}
+    };
+    // One that is wrong in anything, here in the file of another kind.
+    with(&[("one", &one), ("two", &two)]);
+    std::fs::write(folder.path().join("token-tag-key"), "no key").unwrap();
+    serving.signal("-HUP");
+    reloads("failure");
+    assert!(!serving.get(serving.public, "/jwks.json").contains("two"));
+    with(&[("one", &one), ("two", &two)]);
+    serving.signal("-HUP");
+    reloads("success");
+    let set = serving.get(serving.public, "/jwks.json");
+    assert!(set.contains(r#""kid":"one""#) && set.contains(r#""kid":"two""#), "{set}");
+}
+
+#[test]
+fn keys_in_the_store_are_made_listed_and_rotated() {
+    let folder = tempfile::tempdir().unwrap();
+    let stored = "signing: { source: store, publish_seconds: 60 }";
+    let config = settings(&folder, stored);
+    let command = |name: &str, kind: &str| {
+        let arguments = ["admin", "keys", name, "--kind", kind];
+        let output = run(&arguments, &config);
+        let told = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.success(), told.concat())
+    };
+    let mut serving = Serving::start(&config);
+    let (listed, told) = command("list", "signing");
+    assert!(!listed && told.contains("store"), "the store is open elsewhere: {told}");
+    serving.signal("-USR1");
+    let rotated = "oauth_key_rotations_total{kind=\"signing\"} 1";
+    while !serving.get(serving.internal, "/metrics").contains(rotated) {}
+    assert_eq!(serving.get(serving.public, "/jwks.json").matches("\"kid\"").count(), 2);
+    serving.signal("-TERM");
+    assert!(serving.child.wait().unwrap().success());
+
+    let (listed, told) = command("list", "signing");
+    let lines: Vec<_> = told.lines().collect();
+    assert!(listed && lines.len() == 2, "{told}");
+    assert!(lines[0].contains("issues until") && lines[1].contains("published"), "{told}");
+    let (rotated, told) = command("rotate", "signing");
+    assert!(!rotated && told.contains("under way"), "{told}");
+    let (rotated, told) = command("rotate", "token-tags");
+    assert!(!rotated && told.contains("files"), "{told}");
+}

@@ -136,7 +136,7 @@ pub(crate) struct CacheLimits {
 pub(crate) enum TokenFormat {
     /// The service's own, with a tag that can be checked here.
     Opaque,
-    /// A JWT, checked before by the proxy.
+    /// A JWT, checked before by the proxy, or the service's own.
     Jwt,
 }
 

@@ -226,17 +226,14 @@ impl Gateway {
 
     /// Whether the token service may know the token. Who says no saves a callout.
     fn could_be_issued(&self, token: &str) -> bool {
-        match self.policy.token_format {
-            TokenFormat::Opaque => AccessTokenShape::of(token).is_some_and(|shape| {
-                self.feed.as_ref().is_none_or(|feed| feed.borrow().could_be_issued(&shape))
-            }),
-            // Its signature was checked before, by the proxy's own jwt_authn.
-            TokenFormat::Jwt => {
-                let mut parts = token.split('.');
-                let has_three = parts.by_ref().take(3).filter(|part| !part.is_empty()).count() == 3;
-                has_three && parts.next().is_none()
-            }
+        if let Some(shape) = AccessTokenShape::of(token) {
+            return self.feed.as_ref().is_none_or(|feed| feed.borrow().could_be_issued(&shape));
         }
+        // A JWT's signature was checked before, by the proxy's own jwt_authn.
+        let mut parts = token.split('.');
+        self.policy.token_format == TokenFormat::Jwt
+            && parts.by_ref().take(3).filter(|part| !part.is_empty()).count() == 3
+            && parts.next().is_none()
     }
 
     /// Applies a grant: the request is rewritten and marked as approved, or denied.

@@ -88,6 +88,7 @@ pub(super) fn gateway(settings: &Settings, headers: &HeaderMap) -> Result<(), Er
     // Every credential is compared, so that the time tells nothing.
     let known = settings
         .gateway_credentials
+        .get()
         .iter()
         .fold(false, |known, hash| hash.matches(credential) | known);
     if known { Ok(()) } else { Err(Error::InvalidGatewayCredential) }

@@ -44,7 +44,9 @@ pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Respons
     let registration = settings.registration.is_some();
     let registration = registration.then(|| json!(format!("{issuer}/register")));
     let documents = settings.client_documents.is_some().then_some(json!(true));
+    let keys = settings.keys.signs.then(|| json!(format!("{issuer}/jwks.json")));
     for (name, value) in [
+        ("jwks_uri", keys),
         ("registration_endpoint", registration),
         ("client_id_metadata_document_supported", documents),
     ] {
@@ -53,6 +55,12 @@ pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Respons
         }
     }
     reply::cacheable_json(&metadata)
+}
+
+/// The public halves of the keys that sign access tokens (RFC 7517); none where no keys are set.
+pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
+    let settings = &app.settings;
+    reply::json_for(&settings.signing.get().jwks(), settings.keys.jwks_seconds)
 }
 
 /// `resource` is the URL from which the metadata's own was made (RFC 9728 section 3.3). There is

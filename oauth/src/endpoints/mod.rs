@@ -52,6 +52,7 @@ pub(crate) fn public(app: &Arc<App>) -> Router {
         .route(&at("/introspect"), post(introspect::for_clients))
         .route(&at("/revoke"), post(revoke::revoke))
         .route(&at("/logout"), post(logout::logout))
+        .route(&at("/jwks.json"), get(metadata::jwks))
         .route(&at("/userinfo"), get(userinfo::userinfo))
         .route(&at("/healthz"), get(health::healthz))
         .route(&at("/assets/login.css"), get(authorize::stylesheet))

@@ -116,9 +116,16 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 
 /// JSON that anyone may keep for some minutes.
 pub(super) fn cacheable_json(value: &impl Serialize) -> Response {
+    json_for(value, 300)
+}
+
+/// JSON that anyone may keep for some seconds.
+pub(super) fn json_for(value: &impl Serialize, seconds: u64) -> Response {
     let mut response = json(value);
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    if let Ok(control) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+        headers.insert(header::CACHE_CONTROL, control);
+    }
     headers.remove(header::PRAGMA);
     response
 }

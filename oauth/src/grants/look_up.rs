@@ -10,7 +10,6 @@ use crate::{
     records::Record as _,
     sessions::Session,
     store::Key,
-    tokens::AccessToken,
 };
 
 /// What an access token stands for.
@@ -35,7 +34,7 @@ impl Grants {
     /// nothing, and for no scope that the client may no longer have.
     pub(crate) async fn look_up(&self, token: &str) -> Result<Looked, Error> {
         let invalid = Looked::Refused(InactiveReason::InvalidToken);
-        let Some(token) = AccessToken::parse(&self.settings.token_tags, token) else {
+        let Some(token) = self.presented(token) else {
             return Ok(invalid);
         };
         let now = self.clock.unix_seconds();

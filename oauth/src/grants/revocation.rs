@@ -9,12 +9,7 @@ use super::{
     AccessRecord, Grants,
     record::{Grant, RefreshRecord},
 };
-use crate::{
-    clients::Client,
-    error::Error,
-    sessions::Session,
-    tokens::{AccessToken, RefreshToken},
-};
+use crate::{clients::Client, error::Error, sessions::Session, tokens::RefreshToken};
 
 /// Who logs out, and by which token.
 #[derive(Clone, Copy)]
@@ -30,7 +25,7 @@ impl Grants {
     /// refresh token with its whole grant, also when it has been spent. Nothing happens to what is
     /// not known or another client's.
     pub(crate) async fn revoke_token(&self, client: &Client, token: &str) -> Result<(), Error> {
-        if let Some(token) = AccessToken::parse(&self.settings.token_tags, token) {
+        if let Some(token) = self.presented(token) {
             return self.revoke_access_token(client, &token.id()).await;
         }
         let Some(token) = RefreshToken::parse(token) else { return Ok(()) };
@@ -58,9 +53,7 @@ impl Grants {
     async fn grant_of(&self, by: LogOut<'_>) -> Result<Option<String>, Error> {
         let now = self.clock.unix_seconds();
         let (LogOut::Bearer(token) | LogOut::Client { token, .. }) = by;
-        let (grant, client_id) = if let Some(token) =
-            AccessToken::parse(&self.settings.token_tags, token)
-        {
+        let (grant, client_id) = if let Some(token) = self.presented(token) {
             let Some(found) = self.records.get::<AccessRecord>(&token.id(), now).await? else {
                 return Ok(None);
             };

@@ -63,10 +63,10 @@ impl Grants {
                 sub: session.person.uuid.clone(),
                 refresh_until,
             };
-            let token = AccessToken::generate(&self.settings.token_tags)?;
             let access = AccessRecord::new(&id, &grant, grant.scope.clone(), now, lifetimes);
             let refresh_token = RefreshToken::generate()?;
             let refresh = RefreshRecord { grant: id.clone(), state: RefreshState::Live };
+            let token = self.access_token(&access)?;
             let grant_until = refresh_until.saturating_add(lifetimes.access_token_seconds);
             changes = changes
                 .insert(&id, &session, session.kept_until(lifetimes.access_token_seconds))

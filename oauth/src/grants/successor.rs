@@ -10,7 +10,7 @@ use crate::{
     error::Error,
     sealing::{SealingError, open_under, seal_under},
     sessions::Session,
-    tokens::{AccessToken, RefreshToken, TagKeys},
+    tokens::{AccessToken, RefreshToken},
 };
 
 /// The next pair of tokens.
@@ -24,10 +24,10 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// A new pair, whose access token will have this record.
-    pub(super) fn generate(access: &AccessRecord, keys: &TagKeys) -> Result<Self, Error> {
+    /// A new pair with this access token, whose record is to be written.
+    pub(super) fn generate(access: &AccessRecord, token: &AccessToken) -> Result<Self, Error> {
         Ok(Self {
-            access_token: Secret::new(AccessToken::generate(keys)?.expose()),
+            access_token: Secret::new(token.expose()),
             refresh_token: Secret::new(RefreshToken::generate()?.expose()),
             scope: access.scope.clone(),
             expires_at: access.expires_at,

@@ -3,7 +3,8 @@
 
 use super::Records;
 use crate::{
-    sealing::SealingError,
+    keys::KeyKind,
+    sealing::{Sealer, SealingError},
     store::{Applied, Change, Condition, Key, Operation, StoreError, Table},
 };
 
@@ -21,7 +22,29 @@ pub(crate) enum KeysError {
     Conflict,
 }
 
+/// Names of the records that must open at any time: the canary, and the keys in the store.
+fn must_open() -> Vec<Key> {
+    let keys = KeyKind::ALL.map(|kind| Key::new(Table::Key, kind.name()));
+    std::iter::once(Key::new(Table::Canary, ID)).chain(keys).collect()
+}
+
 impl Records {
+    /// Whether the service could go on with the keys of `sealer`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeysError`] when they do not open what must open, or the store fails.
+    pub(crate) async fn prove(&self, sealer: &Sealer, now: u64) -> Result<(), KeysError> {
+        let keys = must_open();
+        let found = self.store.get_many(&keys, now).await?;
+        for (key, stored) in keys.iter().zip(found) {
+            if let Some(stored) = stored {
+                sealer.open(key.to_string().as_bytes(), &stored.value)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens the canary, or writes it into a new store. Afterwards it is sealed under the first key,
     /// so that the keys behind it may be removed one day.
     ///

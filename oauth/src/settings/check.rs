@@ -1,23 +1,30 @@
 //! Checking the settings: everything that is wrong is found at once, each with its field.
 
-use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use url::Url;
 
 use super::{
-    IntelligenceBankSettings, Issuer, Problem, Resources, ServerSettings, SessionSettings,
-    Settings, SettingsError, StoreSettings, TokenSettings,
+    IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources, ServerSettings,
+    SessionSettings, Settings, SettingsError, StoreSettings, TokenSettings,
     file::{self, File},
     secrets,
 };
 use crate::{
     hosts::{HostList, HostPattern, is_host},
+    live::Live,
     telemetry,
 };
 
 mod client_sources;
 mod clients;
 mod keys;
+mod signing;
 
 const DAY: u64 = 24 * 3_600;
 
@@ -95,7 +102,13 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
         sweep: found.seconds("store.sweep_seconds", file.store.sweep_seconds, 1..=DAY),
     };
     let sealing = keys::read("sealing.keys", &file.sealing.keys, 32, found);
-    let token_tags = keys::token_tags(&file.token_tags.keys, &sealing, found);
+    let token_tags = keys::token_tags(&file.token_tags, &sealing, found);
+    let signing = signing::check(file.signing.as_ref(), file.tokens.access_token_format, found);
+    let files = KeyFiles {
+        sealing: keys::names(&sealing),
+        token_tags: token_tags.names,
+        signing: signing.names,
+    };
     let sealer = keys::sealer(sealing);
     let gateway_credentials = keys::gateway_credentials(&file.gateway.credentials, found);
     let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
@@ -107,16 +120,25 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
         client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
     let client_documents = client_sources::documents(file.client_documents, found);
 
-    match sealer.zip(token_tags) {
-        Some((sealer, token_tags)) if problems.errors.is_empty() => Ok(Settings {
+    match sealer {
+        Some(sealer) if problems.errors.is_empty() => Ok(Settings {
             issuer,
             public_address: file.listen.public,
             internal_address: file.listen.internal,
             log: file.log,
             store,
             sealer: Arc::new(sealer),
-            token_tags,
-            gateway_credentials,
+            token_tags: Live::new(token_tags.keys),
+            signing: Live::new(signing.keys),
+            gateway_credentials: Live::new(gateway_credentials),
+            keys: KeySettings {
+                settings_file: PathBuf::new(),
+                stored_token_tags: token_tags.stored,
+                stored_signing: signing.stored,
+                jwks_seconds: signing.jwks_seconds,
+                signs: file.signing.is_some(),
+                files: Live::new(files),
+            },
             resources,
             intelligencebank,
             tokens,
@@ -284,6 +306,7 @@ fn hosts(field: &str, patterns: &[String], found: &mut Problems) -> Vec<HostPatt
 
 fn tokens(file: &file::Tokens, found: &mut Problems) -> TokenSettings {
     TokenSettings {
+        access_token_format: file.access_token_format,
         access_token_seconds: found.range(
             "tokens.access_token_seconds",
             file.access_token_seconds,

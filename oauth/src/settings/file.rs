@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+use super::AccessTokenFormat;
+
 mod client_sources;
+mod keys;
 
 pub(super) use client_sources::{ClientDocuments, Registration};
+pub(super) use keys::{Gateway, KeyFile, KeySource, Keys, SecretFile, Source};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,7 +21,8 @@ pub(super) struct File {
     pub(super) log: String,
     pub(super) store: Store,
     pub(super) sealing: Keys,
-    pub(super) token_tags: Keys,
+    pub(super) token_tags: KeySource,
+    pub(super) signing: Option<KeySource>,
     pub(super) gateway: Gateway,
     pub(super) resource: Option<String>,
     #[serde(default)]
@@ -84,31 +89,6 @@ fn default_sweep() -> u64 {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Keys {
-    pub(super) keys: Vec<KeyFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct KeyFile {
-    pub(super) id: String,
-    pub(super) file: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Gateway {
-    pub(super) credentials: Vec<SecretFile>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SecretFile {
-    pub(super) file: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct IntelligenceBank {
     pub(super) platform_hosts: Vec<String>,
@@ -141,6 +121,7 @@ impl Default for IntelligenceBank {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Tokens {
+    pub(super) access_token_format: AccessTokenFormat,
     pub(super) access_token_seconds: u64,
     pub(super) refresh_token_seconds: u64,
     pub(super) code_seconds: u64,
@@ -151,6 +132,7 @@ pub(super) struct Tokens {
 impl Default for Tokens {
     fn default() -> Self {
         Self {
+            access_token_format: AccessTokenFormat::Opaque,
             access_token_seconds: 3_600,
             refresh_token_seconds: 30 * 24 * 3_600,
             code_seconds: 60,

@@ -8,7 +8,13 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use crate::{sealing::KEY_BYTES, tokens::SecretHash};
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
+use zeroize::Zeroize as _;
+
+use crate::{
+    sealing::KEY_BYTES,
+    tokens::{SecretHash, SigningKey},
+};
 
 /// Shortest secret that a gateway or a client may have, in characters.
 const SHORTEST_SECRET: usize = 32;
@@ -32,6 +38,17 @@ pub(super) fn key(path: &Path) -> Result<Zeroizing<[u8; KEY_BYTES]>, String> {
         return Err(format!("{} holds nothing but zeros", path.display()));
     }
     Ok(Zeroizing::new(key))
+}
+
+/// Reads a key that signs: PKCS#8 in PEM.
+pub(super) fn signing_key(id: &str, path: &Path) -> Result<SigningKey, String> {
+    let text = read(path)?;
+    // The parser's message may quote what it read.
+    let mut key = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes())
+        .map_err(|_| format!("{} holds no PEM of a PKCS#8 private key", path.display()))?;
+    let read = SigningKey::from_pkcs8(id, key.secret_pkcs8_der());
+    key.zeroize();
+    read.map_err(|cause| format!("{} {cause}", path.display()))
 }
 
 /// Reads a shared secret and keeps its hash.

@@ -39,6 +39,8 @@ pub(crate) enum Table {
     Revocation,
     /// One record: the number of the last event.
     RevocationHead,
+    /// One record for each kind of key that the service makes itself.
+    Key,
 }
 
 impl Table {
@@ -57,6 +59,7 @@ impl Table {
             Self::Canary => "canary",
             Self::Revocation => "revocation",
             Self::RevocationHead => "revocation_head",
+            Self::Key => "key",
         }
     }
 }

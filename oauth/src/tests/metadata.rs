@@ -88,9 +88,7 @@ async fn row_16_rfc_9728_3_3_the_resource_is_the_one_that_was_asked_for() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_json_errors_and_later_endpoints_are_not_there_yet() {
     let kit = Kit::new();
-    for path in
-        ["/", "/register", "/jwks.json", "/metrics", "/readyz", "/sessions/renew", "/revocations"]
-    {
+    for path in ["/", "/register", "/metrics", "/readyz", "/sessions/renew", "/revocations"] {
         kit.get(path).await.expect(404, "not_found");
     }
     for (method, path, allow) in [
@@ -106,6 +104,7 @@ async fn unknown_paths_and_methods_are_json_errors_and_later_endpoints_are_not_t
         ("DELETE", "/authorize", "GET,POST"),
         ("POST", "/authorize/poll", "GET"),
         ("POST", "/userinfo", "GET,HEAD"),
+        ("POST", "/jwks.json", "GET,HEAD"),
         ("TRACE", "/token", "POST"),
     ] {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();

@@ -1,5 +1,6 @@
 //! Access tokens: what a client presents to call IntelligenceBank through the gateway. Each carries a
-//! tag of one of our keys, so that an invented one is refused before anything is looked up.
+//! tag or a signature of one of our keys, so that an invented one is refused before anything is looked
+//! up.
 
 use std::fmt;
 
@@ -8,29 +9,31 @@ use ib_contract::{
     AccessTokenShape, Secret, TAG_KEY_BYTES, TagKey, TagKeyText, UnusableTagKey, token_sha256,
 };
 
-use super::{NoRandomness, random_bytes};
+use super::{CannotIssue, Claims, SigningKeys, jwt, random_bytes};
 
 /// The keys of the tags: the first issues, all of them are accepted.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct TagKeys {
-    first: TagKey,
-    others: Vec<TagKey>,
+    keys: Vec<TagKey>,
     texts: Vec<TagKeyText>,
 }
 
 impl TagKeys {
     /// A set of one key.
+    #[cfg(test)]
     pub(crate) fn new(id: &str, key: &[u8; TAG_KEY_BYTES]) -> Result<Self, UnusableTagKey> {
-        Ok(Self { first: TagKey::new(id, key)?, others: Vec::new(), texts: vec![text(id, key)] })
+        let mut keys = Self::default();
+        keys.accept(id, key)?;
+        Ok(keys)
     }
 
-    /// Accepts one more key.
+    /// Accepts one more key. The first one issues.
     pub(crate) fn accept(
         &mut self,
         id: &str,
         key: &[u8; TAG_KEY_BYTES],
     ) -> Result<(), UnusableTagKey> {
-        self.others.push(TagKey::new(id, key)?);
+        self.keys.push(TagKey::new(id, key)?);
         self.texts.push(text(id, key));
         Ok(())
     }
@@ -49,18 +52,27 @@ fn text(id: &str, key: &[u8; TAG_KEY_BYTES]) -> TagKeyText {
 pub(crate) struct AccessToken(String);
 
 impl AccessToken {
-    /// A new token, tagged with the first key.
-    pub(crate) fn generate(keys: &TagKeys) -> Result<Self, NoRandomness> {
-        Ok(Self(keys.first.issue(&random_bytes()?)))
+    /// A new opaque token, tagged with the first key.
+    pub(crate) fn generate(keys: &TagKeys) -> Result<Self, CannotIssue> {
+        let key = keys.keys.first().ok_or(CannotIssue::NoKey)?;
+        Ok(Self(key.issue(&random_bytes()?)))
     }
 
-    /// Reads what somebody presented. `None`: none of the keys made its tag, so nothing needs to be
-    /// looked up.
+    /// A new JWT, signed with the first key.
+    pub(crate) fn signed(keys: &SigningKeys, claims: &Claims<'_>) -> Result<Self, CannotIssue> {
+        jwt::sign(keys, claims).map(Self)
+    }
+
+    /// Reads what somebody presented, of either kind.
+    pub(crate) fn presented(tags: &TagKeys, signing: &SigningKeys, text: &str) -> Option<Self> {
+        Self::parse(tags, text)
+            .or_else(|| jwt::is_signed(signing, text).then(|| Self(text.to_owned())))
+    }
+
+    /// Reads an opaque token. `None`: none of the keys made its tag, so nothing needs to be looked up.
     pub(crate) fn parse(keys: &TagKeys, text: &str) -> Option<Self> {
         let shape = AccessTokenShape::of(text)?;
-        let key = std::iter::once(&keys.first)
-            .chain(&keys.others)
-            .find(|key| key.id() == shape.key_id())?;
+        let key = keys.keys.iter().find(|key| key.id() == shape.key_id())?;
         key.accepts(&shape).then(|| Self(text.to_owned()))
     }
 

@@ -18,6 +18,7 @@ mod connection;
 mod deadline;
 mod deployment;
 mod envoy_process;
+mod es256;
 mod http;
 mod insight;
 mod load;
@@ -41,6 +42,7 @@ pub use deployment::{Deployment, Reach};
 pub use envoy_process::{
     EnvoyProcess, built, envoy_folder, envoy_program, free_port, validate, validate_with,
 };
+pub use es256::Es256Key;
 pub use http::{Request, Response};
 pub use insight::{FEEDS, WORKERS};
 pub use load::Pace;

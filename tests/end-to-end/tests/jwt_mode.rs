@@ -1,5 +1,6 @@
-//! JWT access tokens: Envoy's own jwt_authn (`envoy/jwt.yaml`) refuses what is forged or expired, and the
-//! filter asks the service about the rest.
+//! JWT access tokens that the service never issued: Envoy's own jwt_authn (`envoy/jwt.yaml`) refuses what is
+//! forged or expired, and the filter asks the service about the rest. Those that it issues are in
+//! `jwt_tokens.rs`.
 #![cfg(test)]
 
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -7,19 +8,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ib_end_to_end::{
-    Challenge, Deployment, PATIENCE, Part, Response, Snippet, StackOptions, assert_error_body,
-    assert_refusal, eventually, unique, unique_hex,
+    Challenge, Deployment, Es256Key, PATIENCE, Part, Response, Snippet, StackOptions,
+    assert_error_body, assert_refusal, eventually, unique, unique_hex,
 };
-use rcgen::{KeyPair, PublicKeyData as _, SigningKey as _};
 use serde_json::{Value, json};
 
 const ISSUER: &str = "https://gateway.example.com";
 const AUDIENCE: &str = "https://gateway.example.com/proxy/";
 const DESCRIPTION: &str = "Invalid or expired access token";
 
-static KEY: LazyLock<KeyPair> = LazyLock::new(|| {
-    KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a key for ES256")
-});
+static KEY: LazyLock<Es256Key> = LazyLock::new(Es256Key::generate);
 /// The service's questions are counted: one test at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 static GATEWAY: LazyLock<Option<Deployment>> = LazyLock::new(|| Deployment::own(options()));
@@ -27,13 +25,11 @@ static GATEWAY: LazyLock<Option<Deployment>> = LazyLock::new(|| Deployment::own(
 /// The snippet as it stands, with the test's own key.
 fn options() -> StackOptions {
     let mut options = Snippet::read("jwt.yaml").options();
-    let keys = json!({ "keys": [{
-        "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "test",
-        "x": encoded(&KEY.der_bytes()[1..33]), "y": encoded(&KEY.der_bytes()[33..65]),
-    }] });
+    let keys = json!({ "keys": [KEY.jwk("test")] });
     let mut changed = false;
     for operation in &mut options.envoy_patch {
         if let Some(own) = operation.pointer_mut("/value/typed_config/providers/oauth_service") {
+            own.as_object_mut().expect("a provider").remove("remote_jwks");
             own["local_jwks"] = json!({ "inline_string": keys.to_string() });
             changed = true;
         }
@@ -52,7 +48,7 @@ fn row_18_rfc_9068_4_a_token_that_is_not_signed_by_the_service_or_has_expired_is
         let header = encoded(br#"{"alg":"none","typ":"at+jwt"}"#);
         format!("{header}.{}.", encoded(good.to_string().as_bytes()))
     };
-    let stranger = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let stranger = Es256Key::generate();
     let changed = {
         let token = signed(&good, &KEY);
         let mut parts: Vec<&str> = token.split('.').collect();
@@ -143,26 +139,8 @@ fn with(claims: &Value, name: &str, value: Value) -> Value {
     claims
 }
 
-fn signed(claims: &Value, key: &KeyPair) -> String {
-    let header = json!({ "alg": "ES256", "typ": "at+jwt", "kid": "test" }).to_string();
-    let text = format!("{}.{}", encoded(header.as_bytes()), encoded(claims.to_string().as_bytes()));
-    let signature = key.sign(text.as_bytes()).expect("a signature");
-    format!("{text}.{}", encoded(&fixed_length(&signature)))
-}
-
-/// The two numbers of an ECDSA signature in 32 bytes each (RFC 7518 section 3.4), from their DER:
-/// SEQUENCE { INTEGER r, INTEGER s }, short lengths.
-fn fixed_length(der: &[u8]) -> Vec<u8> {
-    let first = 4 + usize::from(der[3]);
-    let numbers = [&der[4..first], &der[first + 2..]];
-    let padded = numbers.iter().flat_map(|number| {
-        let zeros = number.iter().take_while(|byte| **byte == 0).count();
-        let number = &number[zeros..];
-        let mut bytes = vec![0; 32 - number.len()];
-        bytes.extend_from_slice(number);
-        bytes
-    });
-    padded.collect()
+fn signed(claims: &Value, key: &Es256Key) -> String {
+    key.token(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": "test" }), claims)
 }
 
 fn encoded(bytes: &[u8]) -> String {

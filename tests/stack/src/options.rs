@@ -17,7 +17,8 @@ pub struct StackOptions {
     pub service_settings: Value,
     /// RFC 7396 merge patch over the plugin's development configuration; null changes nothing.
     pub plugin_configuration: Value,
-    /// RFC 6902 operations, applied to the Envoy bootstrap after everything else.
+    /// RFC 6902 operations, applied to the Envoy bootstrap after everything else. They may name places
+    /// as the overlays do: `${gateway_address}`.
     pub envoy_patch: Vec<Value>,
     /// Gives the gateway's listener back the TLS of production, under a CA of this run, and the issuer
     /// and the resource a name with `https`.

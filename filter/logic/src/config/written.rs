@@ -88,7 +88,8 @@ pub(super) enum TokenFormat {
     /// The service's own form, which ends in a tag that the plugin checks.
     #[default]
     Opaque,
-    /// A JWT, whose signature Envoy's `jwt_authn` has checked before the plugin.
+    /// A JWT, whose signature Envoy's `jwt_authn` has checked before the plugin; or the service's own
+    /// form, so that the service may change from one to the other.
     Jwt,
 }
 

@@ -5,15 +5,20 @@ use std::collections::HashSet;
 use ib_contract::LONGEST_TAG_KEY_ID;
 use zeroize::Zeroizing;
 
-use super::{Problems, secrets};
+use super::{DAY, Problems, secrets};
 use crate::{
     sealing::{KEY_BYTES, Sealer, SealingKey},
-    settings::file,
+    settings::{KeyNames, StoredKeySettings, file},
     tokens::{SecretHash, TagKeys},
 };
 
+/// How long a new tag key waits in the store before it issues, and the least that may be set: the
+/// gateway's poll for keys takes half a minute.
+const TAG_PUBLISH_SECONDS: (u64, u64) = (120, 60);
+/// How old a key in the store becomes before it has a successor.
+const DEFAULT_ROTATE_DAYS: u64 = 90;
 /// Most keys of a kind.
-const MOST_KEYS: usize = 8;
+pub(super) const MOST_KEYS: usize = 8;
 
 /// A key and its name.
 pub(super) struct NamedKey {
@@ -52,6 +57,50 @@ pub(super) fn read(
     good
 }
 
+/// The keys by their names.
+pub(super) fn names(keys: &[NamedKey]) -> KeyNames {
+    keys.iter().map(|named| (named.id.clone(), SecretHash::of(&*named.key))).collect()
+}
+
+/// Keys of a kind that files or the store may hold.
+pub(super) struct Checked<K> {
+    pub(super) keys: K,
+    pub(super) names: KeyNames,
+    pub(super) stored: Option<StoredKeySettings>,
+}
+
+/// Which of the two holds the keys of `section`: the files, or the settings for the store.
+pub(super) fn source<'f>(
+    section: &str,
+    source: &'f file::KeySource,
+    (publish_default, publish_least): (u64, u64),
+    found: &mut Problems,
+) -> Result<&'f [file::KeyFile], StoredKeySettings> {
+    let in_store = source.source == Some(file::Source::Store);
+    if in_store && source.keys.is_some() {
+        found.add(format!("{section}.keys"), "must be absent where the source is the store");
+    }
+    if !in_store && source.rotate_days.is_some() {
+        let reason = "is for keys in the store: those in files change when the files do";
+        found.add(format!("{section}.rotate_days"), reason);
+    }
+    let publish_seconds = found.range(
+        &format!("{section}.publish_seconds"),
+        source.publish_seconds.unwrap_or(publish_default),
+        publish_least..=DAY,
+    );
+    let days = found.range(
+        &format!("{section}.rotate_days"),
+        source.rotate_days.unwrap_or(DEFAULT_ROTATE_DAYS),
+        0..=3_650,
+    );
+    if in_store {
+        let rotate_seconds = (days > 0).then(|| days.saturating_mul(DAY));
+        return Err(StoredKeySettings { publish_seconds, rotate_seconds });
+    }
+    Ok(source.keys.as_deref().unwrap_or_default())
+}
+
 /// The sealer: the first key seals, all of them open.
 pub(super) fn sealer(keys: Vec<NamedKey>) -> Option<Sealer> {
     let mut keys = keys.into_iter().map(|named| SealingKey::new(&named.id, &named.key));
@@ -60,11 +109,18 @@ pub(super) fn sealer(keys: Vec<NamedKey>) -> Option<Sealer> {
 
 /// The keys of the tags. The gateway gets them, so none of them may be one that seals.
 pub(super) fn token_tags(
-    files: &[file::KeyFile],
+    section: &file::KeySource,
     sealing: &[NamedKey],
     found: &mut Problems,
-) -> Option<TagKeys> {
+) -> Checked<TagKeys> {
     let list = "token_tags.keys";
+    let mut tags = TagKeys::default();
+    let files = match source("token_tags", section, TAG_PUBLISH_SECONDS, found) {
+        Ok(files) => files,
+        Err(stored) => {
+            return Checked { keys: tags, names: Vec::new(), stored: Some(stored) };
+        }
+    };
     for (position, key) in files.iter().enumerate() {
         // In a token the id stands between its neighbours without a sign that would end it.
         if !key.id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -76,13 +132,11 @@ pub(super) fn token_tags(
     if keys.iter().any(seals) {
         found.add(list, "holds a key of sealing.keys, and the gateway must never get those");
     }
-    let mut keys = keys.into_iter();
-    let first = keys.next()?;
-    let mut tags = TagKeys::new(&first.id, &first.key).ok()?;
-    for key in keys {
-        tags.accept(&key.id, &key.key).ok()?;
+    for key in &keys {
+        // One that is refused has a problem of its own already.
+        tags.accept(&key.id, &key.key).ok();
     }
-    Some(tags)
+    Checked { keys: tags, names: names(&keys), stored: None }
 }
 
 /// The hashes of the credentials that the gateway may show.

@@ -122,3 +122,78 @@ fn a_sealing_key_is_never_handed_to_the_gateway_as_a_tag_key() {
         text
     });
 }
+
+/// What is wrong with the example when this stands in place of its `token_tags`, and this `signing`
+/// section and token format behind it. KEY is a file with a key that signs, TAG one that tags.
+fn sourced(token_tags: &str, signing: &str, format: &str) -> Vec<(String, String)> {
+    problems(|folder, text| {
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let key = folder.path().join("signing-key");
+        crate::keys::generate(Some(crate::keys::KeyKind::Signing), &key).unwrap();
+        let (before, after) = text.split_once("\ntoken_tags:\n").unwrap();
+        let (_, after) = after.split_once("\n\n").unwrap();
+        let format = format!("  access_token_format: {format}\n  include_sid");
+        let after = after.replace("  include_sid", &format);
+        format!("{before}\ntoken_tags: {token_tags}\n{signing}\n{after}")
+            .replace("KEY", &path("signing-key"))
+            .replace("TAG", &path("token-tag-key"))
+    })
+}
+
+const TAGS: &str = "{ keys: [ { id: t1, file: TAG } ] }";
+
+#[test]
+fn keys_come_from_files_or_from_the_store_and_a_service_that_issues_jwts_has_some() {
+    let files = "signing: { keys: [ { id: k1, file: KEY } ], publish_seconds: 10 }";
+    let store = "{ source: store, publish_seconds: 60, rotate_days: 0 }";
+    for (tags, signing, format) in [
+        (TAGS, "", "opaque"),
+        (TAGS, files, "opaque"),
+        (TAGS, files, "jwt"),
+        (store, "signing: { source: store }", "jwt"),
+        ("{ source: files, keys: [ { id: t1, file: TAG } ] }", "", "opaque"),
+    ] {
+        assert_eq!(sourced(tags, signing, format), [], "{tags} {signing} {format}");
+    }
+    let field = |tags: &str, signing: &str, format: &str| -> Vec<String> {
+        sourced(tags, signing, format).into_iter().map(|(field, _)| field).collect()
+    };
+    assert_eq!(field(TAGS, "", "jwt"), ["signing"]);
+    assert_eq!(field("{}", "", "opaque"), ["token_tags.keys"]);
+    assert_eq!(field("{ source: files }", "", "opaque"), ["token_tags.keys"]);
+    let both = "{ source: store, keys: [ { id: t1, file: TAG } ] }";
+    assert_eq!(field(both, "", "opaque"), ["token_tags.keys"]);
+    let aged = "{ keys: [ { id: t1, file: TAG } ], rotate_days: 3 }";
+    assert_eq!(field(aged, "", "opaque"), ["token_tags.rotate_days"]);
+    let hasty = "{ source: store, publish_seconds: 59 }";
+    assert_eq!(field(hasty, "", "opaque"), ["token_tags.publish_seconds"]);
+    let hasty = "signing: { source: store, publish_seconds: 9, rotate_days: 3651 }";
+    assert_eq!(field(TAGS, hasty, "jwt"), ["signing.publish_seconds", "signing.rotate_days"]);
+}
+
+#[test]
+fn signing_keys_that_could_not_be_used_are_refused_by_name_and_nothing_of_them_is_shown() {
+    let with = |keys: &str| sourced(TAGS, &format!("signing: {{ keys: {keys} }}"), "jwt");
+    let field = |keys: &str| with(keys).into_iter().map(|(field, _)| field).collect::<Vec<_>>();
+    assert_eq!(field("[]"), ["signing.keys"]);
+    let nine: Vec<_> = (0..9).map(|n| format!("{{ id: k{n}, file: KEY }}")).collect();
+    assert_eq!(field(&format!("[ {} ]", nine.join(", ")))[0], "signing.keys");
+    for id in ["\"\"", "a.b", "\"a b\"", "\u{e9}", &"a".repeat(33)] {
+        assert_eq!(field(&format!("[ {{ id: {id}, file: KEY }} ]"))[0], "signing.keys[0].id");
+    }
+    let twice = "[ { id: a, file: KEY }, { id: a, file: KEY } ]";
+    assert_eq!(field(twice), ["signing.keys[1].id", "signing.keys[1].file"]);
+    // A key that tags is none that signs, and what it holds is not repeated.
+    let found = with("[ { id: a, file: TAG } ]");
+    assert_eq!(found[0].0, "signing.keys[0].file");
+    assert!(!found[0].1.contains("CQkJ"), "{found:?}");
+}
+
+#[test]
+fn no_setting_that_holds_keys_shows_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = format!("{:?}", Settings::parse(&example(&folder), &[]).unwrap());
+    for secret in ["BwcH", "CQkJ", "gggg", "[7, 7", "[9, 9"] {
+        assert!(!shown.contains(secret), "{secret}");
+    }
+}

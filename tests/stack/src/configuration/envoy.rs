@@ -79,7 +79,11 @@ pub fn bootstrap(
     {
         chain.insert("transport_socket".to_owned(), tls);
     }
-    apply(&mut bootstrap, options.envoy_patch.clone(), "envoy_patch")?;
+    let mut patch = Value::Array(options.envoy_patch.clone());
+    substitute(&mut patch, values, "envoy_patch")?;
+    if let Value::Array(operations) = patch {
+        apply(&mut bootstrap, operations, "envoy_patch")?;
+    }
     Ok(bootstrap)
 }
 
