@@ -68,6 +68,11 @@ pub(crate) enum Error {
     ClientUnavailable(&'static str),
     /// IntelligenceBank cannot be asked about a session now; nothing has been decided.
     RenewalUnavailable,
+    /// As many clients have registered today as may.
+    RegistrationsExhausted {
+        /// Seconds until the day ends.
+        seconds: u64,
+    },
     /// A bound of this service is reached; later there may be room.
     Busy,
     /// The store is out of order; the cause has been logged.
@@ -111,6 +116,7 @@ impl Error {
             | Self::Platform(_)
             | Self::ClientUnavailable(_)
             | Self::RenewalUnavailable
+            | Self::RegistrationsExhausted { .. }
             | Self::Busy => "temporarily_unavailable",
             Self::Internal => "server_error",
         }
@@ -144,6 +150,7 @@ impl Error {
             Self::BodyTooLarge => "The request body is too large",
             Self::Timeout => "The request took too long",
             Self::RenewalUnavailable => "The platform cannot be asked about the session now",
+            Self::RegistrationsExhausted { .. } => "No more clients can register today",
             Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::Internal => "The service failed to answer this request",
@@ -153,7 +160,11 @@ impl Error {
     /// Whose fault it is.
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::Internal | Self::StoreUnavailable | Self::Timeout | Self::Busy => Fault::Service,
+            Self::Internal
+            | Self::StoreUnavailable
+            | Self::Timeout
+            | Self::RegistrationsExhausted { .. }
+            | Self::Busy => Fault::Service,
             Self::Platform(_) | Self::RenewalUnavailable | Self::ClientUnavailable(_) => {
                 Fault::Upstream
             }

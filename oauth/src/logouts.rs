@@ -37,7 +37,7 @@ impl Logouts {
 
     /// Ends what `by` names. When this returns no token of the grant is good any more; IntelligenceBank is
     /// told afterwards, and what it answers changes nothing.
-    pub(crate) async fn log_out(&self, grants: &Grants, by: LogOut<'_>) -> Result<(), Error> {
+    pub(crate) async fn log_out(&self, grants: &Grants, by: &LogOut) -> Result<(), Error> {
         let Some(session) = grants.log_out(by).await? else { return Ok(()) };
         if !session.is_over(self.clock.unix_seconds()) {
             self.end(session);

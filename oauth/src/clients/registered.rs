@@ -58,8 +58,7 @@ impl Clients {
     ///
     /// # Errors
     ///
-    /// `invalid_redirect_uri` or `invalid_client_metadata`; [`Error::Busy`] when today's registrations
-    /// have run out.
+    /// `invalid_redirect_uri` or `invalid_client_metadata`; [`Error::RegistrationsExhausted`].
     pub(crate) async fn register(
         &self,
         settings: &RegistrationSettings,
@@ -86,7 +85,7 @@ impl Clients {
             let so_far = count.as_ref().map_or(0, |count| count.record.registrations);
             if so_far >= settings.maximum_per_day {
                 tracing::warn!("no client can register any more today");
-                return Err(Error::Busy);
+                return Err(Error::RegistrationsExhausted { seconds: DAY - now % DAY });
             }
             let next = Count { registrations: so_far.saturating_add(1) };
             let id = format!("{ID_PREFIX}{}", random_id()?);

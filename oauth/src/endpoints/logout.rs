@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, header},
     response::Response,
 };
+use tracing::Instrument as _;
 
 use super::{authenticate, metadata, parameters, reply};
 use crate::{app::App, error::Error, grants::LogOut};
@@ -15,13 +16,24 @@ use crate::{app::App, error::Error, grants::LogOut};
 /// it would revoke it. 200 without a body, whether or not there was anything to end, as RFC 7009 section
 /// 2.2 has it.
 pub(super) async fn logout(State(app): State<Arc<App>>, request: Request) -> Response {
-    match log_out(&app, request).await {
+    let logged_out = match read(&app, request).await {
+        Ok(by) => log_out(Arc::clone(&app), by).await,
+        Err(error) => Err(error),
+    };
+    match logged_out {
         Ok(()) => reply::done(),
         Err(error) => reply::resource_error(error, &metadata::resource_metadata_url(&app.settings)),
     }
 }
 
-async fn log_out(app: &App, request: Request) -> Result<(), Error> {
+/// Works on when whoever asked for it goes away: what was to end has to end.
+async fn log_out(app: Arc<App>, by: LogOut) -> Result<(), Error> {
+    let work = async move { app.logouts.log_out(&app.grants, &by).await };
+    tokio::spawn(work.in_current_span()).await.unwrap_or(Err(Error::Internal))
+}
+
+/// Who logs out, and by which token.
+async fn read(app: &App, request: Request) -> Result<LogOut, Error> {
     let limit = app.settings.server.maximum_body_bytes;
     if !authenticate::has_bearer(request.headers()) {
         if !brings_a_body(request.headers()) {
@@ -29,8 +41,8 @@ async fn log_out(app: &App, request: Request) -> Result<(), Error> {
         }
         let form = parameters::form(request, limit).await?;
         let client = authenticate::client(app, &form.headers, &form.parameters).await?;
-        let token = form.parameters.required("token")?;
-        return app.logouts.log_out(&app.grants, LogOut::Client { client: &client, token }).await;
+        let token = form.parameters.required("token")?.to_owned();
+        return Ok(LogOut::Client { client, token });
     }
     // A body is not needed. If there is a form, no second token may be in it.
     let headers = request.headers().clone();
@@ -44,8 +56,7 @@ async fn log_out(app: &App, request: Request) -> Result<(), Error> {
     } else {
         parameters::refuse_credentials_in(request.uri())?;
     }
-    let token = authenticate::bearer(&headers)?;
-    app.logouts.log_out(&app.grants, LogOut::Bearer(token)).await
+    Ok(LogOut::Bearer(authenticate::bearer(&headers)?.to_owned()))
 }
 
 fn brings_a_body(headers: &HeaderMap) -> bool {

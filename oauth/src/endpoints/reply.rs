@@ -41,6 +41,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::StoreUnavailable
         | Error::RenewalUnavailable
         | Error::ClientUnavailable(_)
+        | Error::RegistrationsExhausted { .. }
         | Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -58,6 +59,9 @@ impl IntoResponse for Error {
             }
             Self::InvalidGatewayCredential => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::RegistrationsExhausted { seconds } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));

@@ -12,12 +12,11 @@ use super::{
 use crate::{clients::Client, error::Error, sessions::Session, tokens::RefreshToken};
 
 /// Who logs out, and by which token.
-#[derive(Clone, Copy)]
-pub(crate) enum LogOut<'r> {
+pub(crate) enum LogOut {
     /// Whoever holds this access token.
-    Bearer(&'r str),
+    Bearer(String),
     /// A client that has proved who it is, by an access token or a refresh token of its own.
-    Client { client: &'r Client, token: &'r str },
+    Client { client: Arc<Client>, token: String },
 }
 
 impl Grants {
@@ -42,7 +41,7 @@ impl Grants {
 
     /// Ends the whole grant that `by` names, and gives the session that it had. `None`: there is nothing
     /// to end, or it is another client's.
-    pub(crate) async fn log_out(&self, by: LogOut<'_>) -> Result<Option<Session>, Error> {
+    pub(crate) async fn log_out(&self, by: &LogOut) -> Result<Option<Session>, Error> {
         let Some(id) = self.grant_of(by).await? else { return Ok(None) };
         let session = self.records.get::<Session>(&id, self.clock.unix_seconds()).await?;
         self.revoke(&id).await?;
@@ -50,7 +49,7 @@ impl Grants {
     }
 
     /// The grant behind a token that is to be logged out.
-    async fn grant_of(&self, by: LogOut<'_>) -> Result<Option<String>, Error> {
+    async fn grant_of(&self, by: &LogOut) -> Result<Option<String>, Error> {
         let now = self.clock.unix_seconds();
         let (LogOut::Bearer(token) | LogOut::Client { token, .. }) = by;
         let (grant, client_id) = if let Some(token) = self.presented(token) {

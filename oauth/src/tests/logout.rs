@@ -171,3 +171,16 @@ async fn while_many_sessions_are_ended_further_grants_end_all_the_same() {
     kit.until_metric(r#"oauth_logouts_total{upstream="not_asked"}"#, "1").await;
     drop(places);
 }
+
+#[tokio::test]
+async fn row_25_a_logout_reaches_the_platform_also_when_whoever_asked_for_it_goes_away() {
+    use std::task::{Context, Waker};
+    let kit = Kit::new();
+    let token = text(&kit.tokens().await, "access_token");
+    let mut asking = Box::pin(by_bearer(&kit, &token));
+    assert!(asking.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(asking);
+    kit.until_metric(r#"oauth_logouts_total{upstream="no_way"}"#, "1").await;
+    assert_eq!(kit.introspect(&token).await["active"], false);
+    assert_eq!(kit.upstream.ended.lock().unwrap().len(), 1);
+}

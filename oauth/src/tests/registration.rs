@@ -197,7 +197,10 @@ async fn registrations_of_a_day_are_bounded_over_a_restart() {
     registered(&kit).await;
     let kit = kit.restarted();
     registered(&kit).await;
-    register(&kit, &metadata()).await.expect(503, "temporarily_unavailable");
+    let refused = register(&kit, &metadata()).await;
+    refused.expect(503, "temporarily_unavailable");
+    let until_midnight = 24 * 3_600 - NOW % (24 * 3_600);
+    assert_eq!(refused.header("retry-after"), until_midnight.to_string());
     kit.clock.advance(Duration::from_secs(24 * 3_600));
     registered(&kit).await;
 }
