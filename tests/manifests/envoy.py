@@ -53,7 +53,7 @@ def with_module(wasm, module):
 
 @contextlib.contextmanager
 def running(configuration, folder, environment):
-    """Runs Envoy until the block ends, and gives the port of its one listener."""
+    """Runs Envoy until the block ends, and gives the ports of its one listener and of its admin interface."""
     admin = pathlib.Path(folder) / "admin"
     log = pathlib.Path(folder) / "envoy.log"
     command = [
@@ -91,7 +91,8 @@ def wait_for_listener(process, admin, log):
             host, port = admin.read_text().rsplit(":", 1)
             if ask(int(port), "GET", "/ready").status == 200:
                 listeners = json.loads(ask(int(port), "GET", "/listeners?format=json").body)
-                return listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"]
+                address = listeners["listener_statuses"][0]["local_address"]["socket_address"]
+                return address["port_value"], int(port)
         time.sleep(0.1)
     raise AssertionError(f"Envoy was not ready in time: {log.read_text()[-4000:]}")
 

@@ -1,5 +1,6 @@
 """A composed gateway, running between stand-ins for the OAuth service and IntelligenceBank."""
 
+import collections
 import pathlib
 import tempfile
 import time
@@ -23,6 +24,10 @@ def rooted(value, folder):
     if isinstance(value, list):
         return [rooted(entry, folder) for entry in value]
     return value.replace("/etc/ib-gateway", folder) if isinstance(value, str) else value
+
+
+# A gateway's ports, and the stand-ins on both sides of it.
+Running = collections.namedtuple("Running", "port admin service upstream")
 
 
 class Platform(unittest.TestCase):
@@ -51,14 +56,14 @@ class Platform(unittest.TestCase):
         """Gives the port of a gateway between stand-ins that were asked nothing yet; `change` may damage its
         listener."""
         if change:
-            port, self.service, self.upstream_server = self.run_with(change, self.enterContext)
-            return port
+            self.running = self.run_with(change, self.enterContext)
+            return self.running.port
         if not type(self).shared:
             type(self).shared = self.run_with(lambda listener: None, self.enterClassContext)
-        port, self.service, self.upstream_server = self.shared
-        self.service.requests.clear()
-        self.upstream_server.requests.clear()
-        return port
+        self.running = self.shared
+        self.running.service.requests.clear()
+        self.running.upstream.requests.clear()
+        return self.running.port
 
     def run_with(self, change, enter):
         service_server, upstream_server = service(), intelligencebank()
@@ -72,23 +77,22 @@ class Platform(unittest.TestCase):
         for sds in (entry for entry in self.objects if entry["metadata"]["name"] == "ib-gateway-sds"):
             [(name, content)] = sds["data"].items()
             (pathlib.Path(folder) / "sds" / name).write_text(content.replace("/etc/ib-gateway", folder))
-        self.service, self.upstream_server = service_server, upstream_server
-        configuration = rooted(
-            envoy.bootstrap(listener, [self.led(cluster) for cluster in clusters], runtime), folder
-        )
-        return enter(envoy.running(configuration, folder, self.environment)), service_server, upstream_server
+        clusters = [self.led(cluster, service_server, upstream_server) for cluster in clusters]
+        configuration = rooted(envoy.bootstrap(listener, clusters, runtime), folder)
+        port, admin = enter(envoy.running(configuration, folder, self.environment))
+        return Running(port, admin, service_server, upstream_server)
 
-    def led(self, cluster):
+    def led(self, cluster, service_server, upstream_server):
         """The cluster, led to a stand-in."""
         name = cluster["name"]
         if name in self.upstream:
-            return static_cluster(name, self.upstream_server.port)
+            return static_cluster(name, upstream_server.port)
         if name in self.public:
-            return static_cluster(name, self.service.port)
+            return static_cluster(name, service_server.port)
         if name in self.callout:
             return cluster | {
                 key: value
-                for key, value in static_cluster(name, self.service.port).items()
+                for key, value in static_cluster(name, service_server.port).items()
                 if key in ("type", "load_assignment")
             }
         return cluster
@@ -98,7 +102,7 @@ class Platform(unittest.TestCase):
         while time.monotonic() < deadline:
             if callouts := [
                 entry
-                for entry in self.service.requests
+                for entry in self.running.service.requests
                 if entry[1].startswith(("/introspect", "/revocations"))
             ]:
                 return callouts
@@ -106,4 +110,4 @@ class Platform(unittest.TestCase):
         raise AssertionError("the gateway asked the service nothing")
 
     def assert_nothing_went_up(self):
-        self.assertEqual(self.upstream_server.requests, [])
+        self.assertEqual(self.running.upstream.requests, [])

@@ -75,13 +75,13 @@ class Scenarios:
 
         port = self.start(damage)
         envoy.ask(port, "GET", "/api/3.0.0/x", {"Host": "company.intelligencebank.com", **FORGED})
-        self.assertEqual(len(self.upstream_server.requests), 1)
+        self.assertEqual(len(self.running.upstream.requests), 1)
 
     def test_an_approved_request_goes_up_with_the_sid_and_byte_for_byte(self):
         port = self.start()
         answer = envoy.ask(port, "GET", PROXIED, {**BEARER, **ORIGIN, "cookie": "a=b"})
         self.assertEqual(answer.status, 200, answer.body)
-        [(method, path, headers)] = self.upstream_server.requests
+        [(method, path, headers)] = self.running.upstream.requests
         self.assertEqual((method, path), ("GET", "/a//b%2Fc/%7Ed?e=%7e"))
         self.assertEqual(headers["host"], "company.intelligencebank.com")
         self.assertEqual(headers["sid"], SID)
@@ -91,12 +91,15 @@ class Scenarios:
         self.assertEqual(answer.headers["content-security-policy"], "sandbox")
         self.assertEqual(answer.headers["access-control-allow-origin"], "https://app.example.com")
 
-    def test_the_gateway_shows_its_credential_and_the_plugin_does_not_know_it(self):
+    def test_callouts_have_the_gateways_credential_and_no_dump_of_the_configuration_shows_it(self):
         port = self.start()
         envoy.ask(port, "GET", PROXIED, BEARER)
         # The feed's polls show it as every callout does.
         [*_, (_, _, headers)] = self.wait_for_a_callout()
         self.assertEqual(headers["authorization"], CREDENTIAL)
+        dump = envoy.ask(self.running.admin, "GET", "/config_dump?include_eds").body.decode()
+        self.assertIn("ib_gateway", dump)
+        self.assertNotIn(CREDENTIAL.removeprefix("Bearer "), dump)
 
     def test_a_bad_token_is_refused_and_a_page_can_read_the_refusal(self):
         port = self.start()
@@ -125,7 +128,7 @@ class Scenarios:
             self.assertEqual((answer.status, path in str(answer.body)), (200, True), path)
         for path in ("/sessions/renew", "/revocations", "/metrics", "/readyz", "/"):
             self.assertEqual(envoy.ask(port, "GET", path).status, 404, path)
-        self.assertEqual(self.service.to("/sessions/renew") + self.service.to("/metrics"), [])
+        self.assertEqual(self.running.service.to("/sessions/renew") + self.running.service.to("/metrics"), [])
 
     def test_the_gateways_name_may_come_with_a_port(self):
         answer = envoy.ask(self.start(), "GET", "/token", {"Host": "gateway.example.com:8443"})
@@ -134,7 +137,7 @@ class Scenarios:
     def test_the_service_learns_the_clients_address_whatever_a_client_writes(self):
         port = self.start()
         envoy.ask(port, "GET", "/token", {"x-forwarded-for": "203.0.113.7"})
-        [(_, _, headers)] = self.service.to("/token")
+        [(_, _, headers)] = self.running.service.to("/token")
         # Envoy's own word comes last (for a peer on loopback it is the host's address).
         addresses = [address.strip() for address in headers["x-forwarded-for"].split(",")]
         self.assertEqual((addresses[0], len(addresses)), ("203.0.113.7", 2))
@@ -186,10 +189,10 @@ class IstioWithoutThePatchOfItsRoute(unittest.TestCase):
                     if route["name"] == "ib-gateway-upstream":
                         route["route"]["cluster"] = "outbound|443||*.intelligencebank.com"
 
-        port, _, upstream = gateway.run_with(unpatch, self.enterContext)
-        answer = envoy.ask(port, "GET", PROXIED, BEARER)
+        running = gateway.run_with(unpatch, self.enterContext)
+        answer = envoy.ask(running.port, "GET", PROXIED, BEARER)
         self.assertEqual((answer.status, json.loads(answer.body)["error"]), (503, "temporarily_unavailable"))
-        self.assertEqual(upstream.requests, [])
+        self.assertEqual(running.upstream.requests, [])
 
 
 class IstioWithItsForwardProxy(unittest.TestCase):
@@ -212,8 +215,9 @@ class IstioWithItsForwardProxy(unittest.TestCase):
                     host["domains"] = ["localhost"]
             change(listener)
 
-        port, _, _ = gateway.run_with(lead, self.enterContext)
-        return envoy.ask(port, "GET", "/proxy/localhost/x", BEARER).status
+        return envoy.ask(
+            gateway.run_with(lead, self.enterContext).port, "GET", "/proxy/localhost/x", BEARER
+        ).status
 
     def test_an_allowed_name_whose_address_is_not_public_ends_at_the_guard(self):
         def without_the_guard(listener):
