@@ -46,6 +46,9 @@ end-to-end:
 .PHONY: test-oldest-envoy
 test-oldest-envoy:
 	@ENVOY_VERSION=1.36.2 scripts/test.sh end-to-end
+.PHONY: test-openapi
+test-openapi:
+	@scripts/test-openapi.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

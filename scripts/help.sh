@@ -18,11 +18,13 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make end-to-end  end-to-end tests alone
   make test-oldest-envoy
                    the end-to-end tests on the oldest Envoy that is supported (1.36.2)
+  make test-openapi
+                   schemathesis over the OpenAPI documents of a real service
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
   make soak        a million requests with a million tokens; Envoy's memory must stay flat
-  make schema      write the plugin's JSON schema and the table of its settings
+  make schema      write the plugin's JSON schema, the table of its settings, and the OpenAPI documents
 
   make build       the programs, into target/run/bin
   make plugin      the filter, into target/run/bin/plugin.wasm
@@ -43,6 +45,7 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   ENVOY_VERSION      1.40.0           the pinned version to fetch (1.40.0 or 1.36.2)
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
   FUZZ_SECONDS       20               how long "make fuzz" runs each target
+  OPENAPI_EXAMPLES   100              requests for each operation and phase of "make test-openapi"
   BENCH_FLAGS        (none)           further options of the three above; --help lists them
   CHROMIUM           (found)          the browser of "make browser"
   IB_GATEWAY_CACHE   $cache

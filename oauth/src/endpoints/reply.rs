@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::error::{Error, Fault};
 
@@ -15,6 +15,14 @@ const RETRY_AFTER: &str = "2";
 
 /// The challenge for clients (RFC 7617 section 2, which requires the realm).
 const BASIC: &str = r#"Basic realm="ib-gateway", charset="UTF-8""#;
+
+/// Every error's body (RFC 6749 section 5.2).
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorBody<'e> {
+    error: &'e str,
+    /// For developers.
+    error_description: &'e str,
+}
 
 fn status(error: &Error) -> StatusCode {
     match error {
@@ -45,8 +53,8 @@ fn status(error: &Error) -> StatusCode {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = status(&self);
-        let body = json!({ "error": self.code(), "error_description": self.description() });
-        let mut response = (status, no_store(Json(body))).into_response();
+        let body = ErrorBody { error: self.code(), error_description: self.description() };
+        let mut response = (status, no_store(Json(&body))).into_response();
         let headers = response.headers_mut();
         match self {
             Self::InvalidClient(_) => {

@@ -10,7 +10,10 @@ use axum::{
 use ib_contract::InactiveReason;
 use serde::Serialize;
 
-use super::{authenticate, metadata, parameters::Parameters, reply};
+use super::{
+    authenticate, metadata, openapi::answers::Failures, parameters::Parameters, reply,
+    reply::ErrorBody,
+};
 use crate::{
     app::App,
     error::Error,
@@ -20,7 +23,7 @@ use crate::{
 /// The scope that this resource needs.
 const SCOPE: &str = "profile";
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct UserInfo {
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +43,25 @@ struct UserInfo {
     ib_user_uuid: String,
 }
 
+/// Who the token speaks for.
+#[utoipa::path(
+    get,
+    path = "/userinfo",
+    responses(
+        (status = 200, description = "The person.", body = UserInfo),
+        (status = 400, description = "The request is refused.", body = ErrorBody<'static>),
+        (
+            status = 401, description = "No token, or none that is good.", body = ErrorBody<'static>,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 section 3, RFC 9728.")),
+        ),
+        (
+            status = 403, description = "`insufficient_scope`.", body = ErrorBody<'static>,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 section 3, RFC 9728.")),
+        ),
+        Failures,
+    ),
+    security(("access_token" = [])),
+)]
 pub(super) async fn userinfo(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

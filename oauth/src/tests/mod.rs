@@ -104,10 +104,10 @@ clients:
 }
 
 /// One running service.
-struct Kit {
-    app: Arc<App>,
-    public: Router,
-    internal: Router,
+pub(crate) struct Kit {
+    pub(crate) app: Arc<App>,
+    pub(crate) public: Router,
+    pub(crate) internal: Router,
     clock: Arc<ManualClock>,
     upstream: Arc<Scripted>,
     folder: TempDir,
@@ -115,11 +115,11 @@ struct Kit {
 }
 
 impl Kit {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with("")
     }
 
-    fn with(more: &str) -> Self {
+    pub(crate) fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings_text(&folder, more);
         let clock = Arc::new(ManualClock::at(NOW));
@@ -154,7 +154,7 @@ impl Kit {
         Self::open(folder, settings, clock, upstream)
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
@@ -171,7 +171,7 @@ impl Kit {
         Answer::of(self.public.clone().oneshot(request).await.unwrap()).await
     }
 
-    async fn send_internal(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send_internal(&self, request: Request<Body>) -> Answer {
         Answer::of(self.internal.clone().oneshot(request).await.unwrap()).await
     }
 
@@ -224,10 +224,10 @@ impl Kit {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-struct Answer {
-    status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -238,7 +238,7 @@ impl Answer {
         Self { status: parts.status, headers: parts.headers, text }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
     }
 

@@ -9,6 +9,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
+use super::super::openapi::answers::Failures;
 use crate::{
     authorization::AuthorizationRequest,
     clients::Client,
@@ -149,12 +150,28 @@ fn render(status: StatusCode, page: &impl Template) -> Response {
     (status, headers, Html(html)).into_response()
 }
 
-/// `GET /assets/login.css`.
+/// The stylesheet of the pages.
+#[utoipa::path(
+    get,
+    path = "/assets/login.css",
+    responses(
+        (status = 200, description = "The file.", body = String, content_type = "text/css"),
+        Failures,
+    ),
+)]
 pub(in crate::endpoints) async fn stylesheet() -> Response {
     asset("text/css; charset=utf-8", STYLESHEET)
 }
 
-/// `GET /assets/login.js`.
+/// The script of the pages.
+#[utoipa::path(
+    get,
+    path = "/assets/login.js",
+    responses(
+        (status = 200, description = "The file.", body = String, content_type = "text/javascript"),
+        Failures,
+    ),
+)]
 pub(in crate::endpoints) async fn script() -> Response {
     asset("text/javascript; charset=utf-8", SCRIPT)
 }
