@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Clock, feed::Feed, grants::Grants, logins::Logins, metrics::Metrics, records::Records,
-    renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
+    audit::Audit, clock::Clock, feed::Feed, grants::Grants, logins::Logins, metrics::Metrics,
+    records::Records, renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
 };
 
 /// The service without its listeners.
@@ -13,6 +13,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) records: Arc<Records>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) logins: Logins,
     pub(crate) grants: Grants,
@@ -27,6 +28,8 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let metrics = Arc::clone(records.metrics());
+        let audit = Audit::start(&settings.audit, Arc::clone(&clock), Arc::clone(&metrics));
+        let audit = Arc::new(audit);
         let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
         let feed = Arc::new(feed);
         let logins = Logins::new(
@@ -50,6 +53,6 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&settings),
         );
-        Self { settings, clock, records, metrics, feed, logins, grants, renewals }
+        Self { settings, clock, records, metrics, audit, feed, logins, grants, renewals }
     }
 }

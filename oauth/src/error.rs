@@ -66,6 +66,8 @@ pub(crate) enum Error {
     Busy,
     /// The store is out of order; the cause has been logged.
     StoreUnavailable,
+    /// What would be granted could not be recorded, and the settings want it recorded.
+    AuditUnavailable,
     /// This service failed; the cause has been logged.
     Internal,
 }
@@ -100,6 +102,7 @@ impl Error {
             Self::NotFound => "not_found",
             Self::Timeout
             | Self::StoreUnavailable
+            | Self::AuditUnavailable
             | Self::Platform(_)
             | Self::RenewalUnavailable
             | Self::Busy => "temporarily_unavailable",
@@ -134,6 +137,7 @@ impl Error {
             Self::RenewalUnavailable => "The platform cannot be asked about the session now",
             Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
+            Self::AuditUnavailable => "The service cannot write its audit log",
             Self::Internal => "The service failed to answer this request",
         }
     }
@@ -141,7 +145,8 @@ impl Error {
     /// Whose fault it is.
     pub(crate) fn fault(&self) -> Fault {
         match self {
-            Self::Internal | Self::StoreUnavailable | Self::Timeout | Self::Busy => Fault::Service,
+            Self::Internal | Self::StoreUnavailable | Self::AuditUnavailable => Fault::Service,
+            Self::Timeout | Self::Busy => Fault::Service,
             Self::Platform(_) | Self::RenewalUnavailable => Fault::Upstream,
             _ => Fault::Client,
         }

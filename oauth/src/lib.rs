@@ -7,6 +7,7 @@
 
 mod admin;
 mod app;
+mod audit;
 mod authorization;
 mod clients;
 mod clock;

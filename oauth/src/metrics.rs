@@ -6,6 +6,9 @@ use ib_contract::{InactiveReason, RenewalCause, Revoked};
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+mod audit;
+mod errors;
+
 const INTROSPECTIONS: &str = "oauth_introspections_total";
 const REQUESTS: &str = "oauth_requests_total";
 const DURATIONS: &str = "oauth_request_duration_seconds";
@@ -246,6 +249,8 @@ impl Metrics {
             self.count(REPLAYS, &[("what", what)], 0);
         }
         self.count(UNKNOWN_KEYS, &[], 0);
+        self.describe_audit();
+        self.describe_errors();
     }
 }
 

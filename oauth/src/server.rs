@@ -64,6 +64,9 @@ pub enum ServeError {
     /// The store ended while the service ran.
     #[error("the store has ended unexpectedly")]
     StoreEnded,
+    /// The audit log could not be opened.
+    #[error("audit.file: the audit log cannot be opened: {0}")]
+    Audit(String),
     /// The HTTPS client could not be made.
     #[error("{0}")]
     Upstream(String),
@@ -114,6 +117,9 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     let (public_address, internal_address) = (settings.public_address, settings.internal_address);
     let (server, sweep) = (settings.server, settings.store.sweep);
     let app = Arc::new(App::new(Arc::new(settings), records, Arc::new(upstream), clock));
+    if let Some(cause) = app.audit.failure() {
+        return Err(ServeError::Audit(cause.to_owned()));
+    }
     let resumed = app.feed.resume(app.clock.unix_seconds()).await;
     resumed.map_err(|cause| refused(cause.description().to_owned()))?;
 
@@ -143,6 +149,11 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
         }
     }
     keeper.abort();
+    let longest = server.shutdown;
+    let closing = tokio::task::spawn_blocking(move || app.audit.close(longest));
+    if tokio::time::timeout(longest, closing).await.is_err() {
+        tracing::error!("the audit log could not be finished in time");
+    }
     tracing::info!("the service has stopped");
     outcome
 }

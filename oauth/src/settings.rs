@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    audit::AuditSettings,
     clients::Clients,
     hosts::HostList,
     sealing::Sealer,
@@ -69,6 +70,7 @@ pub struct Settings {
     pub(crate) tokens: TokenSettings,
     pub(crate) sessions: SessionSettings,
     pub(crate) server: ServerSettings,
+    pub(crate) audit: AuditSettings,
     pub(crate) clients: Clients,
     /// Whether there is a `development` section.
     pub(crate) in_development: bool,

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::parameters::{Parameters, decode};
-use crate::{clients::Client, error::Error, settings::Settings};
+use crate::{audit, clients::Client, error::Error, settings::Settings};
 
 const FAILED: Error = Error::InvalidClient("The client is not known, or did not prove who it is");
 
@@ -30,7 +30,9 @@ pub(super) fn client<'s>(
     if has_secret {
         return Err(Error::InvalidClient("A client_secret is accepted by HTTP Basic alone"));
     }
-    id.and_then(|id| settings.clients.get(id)).filter(|client| client.is_public()).ok_or(FAILED)
+    let client = id.and_then(|id| settings.clients.get(id)).ok_or(FAILED)?;
+    audit::claimed_client(&client.id);
+    if client.is_public() { Ok(client) } else { Err(FAILED) }
 }
 
 /// The confidential client of an HTTP Basic header, whose parts are form-encoded (RFC 6749 section
@@ -44,6 +46,9 @@ pub(super) fn confidential_client<'s>(
     let mut parts = decoded.splitn(2, |byte| *byte == b':');
     let id = parts.next().map(decode).and_then(|id| String::from_utf8(id).ok()).ok_or(FAILED)?;
     let secret = parts.next().map(decode).ok_or(FAILED)?;
+    if let Some(client) = settings.clients.get(&id) {
+        audit::claimed_client(&client.id);
+    }
     settings.clients.authenticate(&id, &secret).ok_or(FAILED)
 }
 

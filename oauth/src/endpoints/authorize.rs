@@ -246,5 +246,7 @@ fn page_refused(app: &App, refused: Refused) -> Response {
 fn redirect_error(app: &App, way_back: &crate::authorization::WayBack, error: &Error) -> Response {
     let parameters = [("error", error.code()), ("error_description", error.description())];
     let url = way_back.url(&app.settings.issuer.url, &parameters);
-    reply::see_other(&url).into_response()
+    let mut response = reply::see_other(&url).into_response();
+    reply::refused(&mut response, error);
+    response
 }

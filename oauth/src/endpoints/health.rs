@@ -44,6 +44,9 @@ pub(super) async fn internal_healthz() -> Response {
 )]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Error> {
     app.records.store().ready().await?;
+    if app.audit.forbids_grants() {
+        return Err(Error::AuditUnavailable);
+    }
     Ok(reply::json(&json!({ "status": "ready" })))
 }
 

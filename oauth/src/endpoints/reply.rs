@@ -43,9 +43,11 @@ fn status(error: &Error) -> StatusCode {
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Platform(_) => StatusCode::BAD_GATEWAY,
-        Error::Timeout | Error::StoreUnavailable | Error::RenewalUnavailable | Error::Busy => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Error::Timeout
+        | Error::StoreUnavailable
+        | Error::AuditUnavailable
+        | Error::RenewalUnavailable
+        | Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -55,6 +57,7 @@ impl IntoResponse for Error {
         let status = status(&self);
         let body = ErrorBody { error: self.code(), error_description: self.description() };
         let mut response = (status, no_store(Json(&body))).into_response();
+        refused(&mut response, &self);
         let headers = response.headers_mut();
         match self {
             Self::InvalidClient(_) => {
@@ -70,6 +73,15 @@ impl IntoResponse for Error {
         }
         response
     }
+}
+
+/// Tells what surrounds the handlers which error an answer stands for.
+#[derive(Clone)]
+pub(super) struct Refused(pub(super) Error);
+
+/// Marks an answer as one for this error, whatever it looks like.
+pub(super) fn refused(response: &mut Response, error: &Error) {
+    response.extensions_mut().insert(Refused(error.clone()));
 }
 
 /// The JSON face of `/authorize`: every error that is not this service's own is 400.

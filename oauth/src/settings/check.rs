@@ -15,6 +15,7 @@ use crate::{
     telemetry,
 };
 
+mod audit;
 mod clients;
 mod keys;
 
@@ -101,6 +102,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
     let server = server(&file.server, found);
+    let audit = audit::check(file.audit, found);
     let clients = clients::check(file.clients, found);
 
     match sealer.zip(token_tags) {
@@ -118,6 +120,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             tokens,
             sessions,
             server,
+            audit,
             clients,
             in_development,
             warnings: problems.warnings,

@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+mod audit;
+
+pub(super) use audit::{Audit, AuditTo};
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -26,6 +30,8 @@ pub(super) struct File {
     pub(super) sessions: Sessions,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) server: Server,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) audit: Audit,
     pub(super) development: Option<Development>,
     pub(super) clients: Vec<Client>,
 }

@@ -18,6 +18,7 @@ use crate::{
     records::Records, settings::Settings, store::redb::RedbStore,
 };
 
+mod audit;
 mod authorize;
 mod concurrency;
 mod feed;

@@ -53,6 +53,7 @@ async fn durations_are_put_into_their_buckets_whether_or_not_anybody_scrapes() {
 async fn every_metric_that_an_operator_scrapes_is_explained() {
     let kit = Kit::new();
     kit.tokens().await;
+    kit.get("/nowhere").await.expect(404, "not_found");
     let rendered = kit.app.metrics.render();
     let shown: Vec<_> = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let documentation = include_str!("../../../docs/observability.md");

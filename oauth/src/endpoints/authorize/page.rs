@@ -9,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
-use super::super::openapi::answers::Failures;
+use super::super::{openapi::answers::Failures, reply};
 use crate::{
     authorization::AuthorizationRequest,
     clients::Client,
@@ -121,7 +121,9 @@ pub(super) fn error(settings: &Settings, error: &Error) -> Response {
         code: error.code(),
         description: error.description(),
     };
-    render(status, &page)
+    let mut response = render(status, &page);
+    reply::refused(&mut response, error);
+    response
 }
 
 /// Where the person will be sent afterwards: a host, or an application on the person's own device.
