@@ -3,8 +3,16 @@
 use std::sync::Arc;
 
 use crate::{
-    audit::Audit, clock::Clock, feed::Feed, grants::Grants, logins::Logins, metrics::Metrics,
-    records::Records, renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
+    audit::Audit,
+    clock::Clock,
+    feed::Feed,
+    grants::Grants,
+    logins::Logins,
+    metrics::Metrics,
+    records::Records,
+    renewals::Renewals,
+    settings::Settings,
+    upstreams::{LoginUpstream, measured::Measured},
 };
 
 /// The service without its listeners.
@@ -32,6 +40,8 @@ impl App {
         let audit = Arc::new(audit);
         let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
         let feed = Arc::new(feed);
+        let measured = Measured::new(upstream, Arc::clone(&clock), Arc::clone(&metrics));
+        let upstream: Arc<dyn LoginUpstream> = Arc::new(measured);
         let logins = Logins::new(
             Arc::clone(&records),
             Arc::clone(&upstream),

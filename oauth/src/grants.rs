@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     error::Error,
     feed::Feed,
-    metrics::Metrics,
+    metrics::{Metrics, SessionEvent},
     pkce,
     records::{Records, Versioned},
     sessions::Session,
@@ -170,6 +170,7 @@ impl Grants {
             .apply(now)
             .await?;
         if applied == Applied::Yes {
+            self.metrics.session(SessionEvent::Begun);
             for event in [Event::CodeExchanged, Event::TokenIssued] {
                 audit::record(&about(event, &grant, &id, &session));
             }

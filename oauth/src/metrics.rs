@@ -8,6 +8,13 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 mod audit;
 mod errors;
+mod process;
+mod sessions;
+mod store;
+mod upstream;
+
+pub(crate) use sessions::SessionEvent;
+pub(crate) use upstream::UpstreamRequest;
 
 const INTROSPECTIONS: &str = "oauth_introspections_total";
 const REQUESTS: &str = "oauth_requests_total";
@@ -251,6 +258,10 @@ impl Metrics {
         self.count(UNKNOWN_KEYS, &[], 0);
         self.describe_audit();
         self.describe_errors();
+        self.describe_process();
+        self.describe_sessions();
+        self.describe_store();
+        self.describe_upstream();
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     feed::Feed,
     grants::{GoodToken, Grants, Looked},
-    metrics::RenewalResult,
+    metrics::{RenewalResult, SessionEvent},
     records::{Records, Versioned},
     sessions::{Leases, Question, Reading, Session},
     settings::Settings,
@@ -216,7 +216,13 @@ impl Inner {
         // On a conflict the grant was revoked meanwhile, or another instance asked after the lease:
         // what they wrote counts.
         let applied = match reading {
-            Reading::Newer(newer) => self.put(id, version, &newer, now).await?,
+            Reading::Newer(newer) => {
+                let applied = self.put(id, version, &newer, now).await?;
+                if applied == Applied::Yes {
+                    self.records.metrics().session(SessionEvent::Renewed);
+                }
+                applied
+            }
             Reading::NothingNewer => {
                 let next = session.after_nothing_newer(cause, settings, now);
                 if cause == RenewalCause::Rejected {
@@ -260,6 +266,7 @@ impl Inner {
         let changes = self.records.changes().replace(id, version, over, kept_until);
         let applied = self.feed.publish(Revoked::Session(id.to_owned()), changes, now).await?;
         if applied == Applied::Yes {
+            self.records.metrics().session(SessionEvent::Rejected);
             let entry = Entry::success(Event::SessionEnded).reason("rejected");
             let entry = entry.subject(&over.person.uuid).platform(&over.platform_host);
             audit::record(&entry.grant(id));

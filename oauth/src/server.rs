@@ -23,7 +23,7 @@ use crate::{
     metrics::Metrics,
     records::{KeysError, Records},
     settings::{Problem, ServerSettings, Settings},
-    store::{Store, redb::RedbStore},
+    store::{Store, measured::Measured, redb::RedbStore},
     upstreams::intelligencebank::IntelligenceBank,
 };
 
@@ -107,6 +107,8 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
         .map_err(|cause| refused(cause.to_string()))?;
     let clock = Arc::new(SystemClock::new());
     let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
+    metrics.started(clock.unix_seconds());
+    let store = Measured::new(Arc::new(store), clock.clone(), Arc::clone(&metrics));
     let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
     records.prove_keys(clock.unix_seconds()).await.map_err(|cause| match cause {
         KeysError::Sealing(_) => ServeError::SealingKeys(cause.to_string()),

@@ -13,6 +13,7 @@ use crate::{
     audit::{self, Entry, Event},
     clients::Client,
     error::Error,
+    metrics::SessionEvent,
     sessions::Session,
     store::Applied,
     tokens::{AccessToken, RefreshToken},
@@ -73,6 +74,7 @@ impl Grants {
             let changes = records.changes().take::<Grant>(&grant).remove::<Session>(&grant);
             let applied = feed.publish(Revoked::Session(grant.clone()), changes, now).await?;
             if applied == Applied::Yes {
+                records.metrics().session(SessionEvent::Revoked);
                 let entry = Entry::success(Event::SessionEnded).reason("revoked");
                 audit::record(&entry.grant(&grant));
             }

@@ -14,8 +14,14 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::{
-    app::App, authorization::percent_encode, clock::ManualClock, endpoints, metrics::Metrics,
-    records::Records, settings::Settings, store::redb::RedbStore,
+    app::App,
+    authorization::percent_encode,
+    clock::ManualClock,
+    endpoints,
+    metrics::Metrics,
+    records::Records,
+    settings::Settings,
+    store::{measured::Measured, redb::RedbStore},
 };
 
 mod audit;
@@ -136,6 +142,8 @@ impl Kit {
         let settings = Arc::new(Settings::parse(&text, &[]).unwrap());
         let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes).unwrap();
         let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
+        metrics.started(NOW);
+        let store = Measured::new(Arc::new(store), clock.clone(), Arc::clone(&metrics));
         let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
         let app = Arc::new(App::new(settings, records, upstream.clone(), clock.clone()));
         let (public, internal) = (endpoints::public(&app), endpoints::internal(&app));

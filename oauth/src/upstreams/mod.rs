@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod addresses;
 pub(crate) mod intelligencebank;
+pub(crate) mod measured;
 mod resolver;
 
 /// Where people log in, in a browser, to begin a session.
