@@ -35,4 +35,4 @@ mod upstreams;
 pub use admin::{SeedError, SeedOptions, seed};
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};
-pub use telemetry::start as start_log;
+pub use telemetry::{Telemetry, start as start_log};

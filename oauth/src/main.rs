@@ -93,8 +93,10 @@ fn main() -> ExitCode {
 
 fn serve(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
     let settings = Settings::load(config)?;
-    ib_oauth::start_log(settings.log())?;
-    Ok(ib_oauth::serve(settings)?)
+    let telemetry = ib_oauth::start_log(&settings)?;
+    let outcome = ib_oauth::serve(settings);
+    telemetry.end();
+    Ok(outcome?)
 }
 
 fn check(config: &std::path::Path) -> Result<(), Box<dyn Error>> {

@@ -12,6 +12,7 @@ use std::{
 
 use ib_contract::{RenewalCause, RenewalRequest, Revoked};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::{
     audit::{self, Entry, Event, Outcome},
@@ -161,12 +162,15 @@ impl Inner {
                     let own =
                         Flight { inner: Arc::clone(self), session: request.session.to_owned() };
                     let (generation, cause) = (request.generation, request.cause);
-                    tokio::spawn(audit::carried(async move {
-                        let landed = own.inner.fly(&own.session, generation, cause).await;
-                        // Who comes from here on begins another flight, and finds the result.
-                        drop(own);
-                        landing.send_replace(Some(landed.unwrap_or_else(Landed::Failed)));
-                    }));
+                    tokio::spawn(
+                        audit::carried(async move {
+                            let landed = own.inner.fly(&own.session, generation, cause).await;
+                            // Who comes from here on begins another flight, and finds the result.
+                            drop(own);
+                            landing.send_replace(Some(landed.unwrap_or_else(Landed::Failed)));
+                        })
+                        .in_current_span(),
+                    );
                     flight
                 }
             }

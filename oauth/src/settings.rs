@@ -71,6 +71,7 @@ pub struct Settings {
     pub(crate) sessions: SessionSettings,
     pub(crate) server: ServerSettings,
     pub(crate) audit: AuditSettings,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) clients: Clients,
     /// Whether there is a `development` section.
     pub(crate) in_development: bool,
@@ -99,12 +100,6 @@ impl Settings {
         let file =
             load::parse(text, environment).map_err(|problem| SettingsError(vec![problem]))?;
         check::check(file)
-    }
-
-    /// The `log` setting, for [`crate::start_log`].
-    #[must_use]
-    pub fn log(&self) -> &str {
-        &self.log
     }
 
     /// What can be used and still deserves a look: exposed secrets, and what is for development alone.
@@ -219,4 +214,13 @@ pub(crate) struct ServerSettings {
     pub(crate) header_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown: Duration,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone)]
+pub(crate) struct TelemetrySettings {
+    /// The base URL of a collector, without a trailing slash. Without one there are no traces.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// The share of traces that is kept of those that begin here; 0 to 1.
+    pub(crate) sample: f64,
 }

@@ -16,6 +16,7 @@ use crate::{
     app::App,
     audit::{Entry, Event, Origin, Outcome},
     error::{Error, Fault},
+    telemetry::{self, TRACES},
 };
 
 /// Longest request id that is carried into the log.
@@ -46,7 +47,18 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     );
     let method = method_name(request.method());
     let request_id = request_id(request.headers()).unwrap_or_default().to_owned();
-    let span = tracing::info_span!("request", request_id, endpoint);
+    let traced = tracing::info_span!(
+        target: TRACES,
+        "request",
+        otel.name = format_args!("{method} {endpoint}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = endpoint,
+        http.response.status_code = tracing::field::Empty,
+        request_id,
+    );
+    telemetry::carry_on(&traced, request.headers());
+    let span = traced.in_scope(|| tracing::info_span!("request", request_id, endpoint));
     let begun = app.clock.monotonic();
     let trace_id = trace_id(request.headers()).map(str::to_owned);
     let named = Some(request_id.as_str()).filter(|id| !id.is_empty());
@@ -54,7 +66,8 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let response = if GRANTING.contains(&endpoint.as_str()) && app.audit.forbids_grants() {
         Error::AuditUnavailable.into_response()
     } else {
-        origin.around(next.run(request).instrument(span.clone())).await
+        let work = next.run(request).instrument(span.clone()).instrument(traced.clone());
+        origin.around(work).await
     };
     if let Some(Refused(error)) = response.extensions().get() {
         app.metrics.error(&endpoint, error);
@@ -62,6 +75,7 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     }
     let duration = app.clock.monotonic().saturating_sub(begun);
     let status = response.status().as_u16();
+    traced.record("http.response.status_code", status);
     app.metrics.request(&endpoint, status, duration);
     let milliseconds = duration.as_secs_f64() * 1_000.0;
     span.in_scope(|| match endpoint.as_str() {

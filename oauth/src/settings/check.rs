@@ -10,14 +10,12 @@ use super::{
     file::{self, File},
     secrets,
 };
-use crate::{
-    hosts::{HostList, HostPattern, is_host},
-    telemetry,
-};
+use crate::hosts::{HostList, HostPattern, is_host};
 
 mod audit;
 mod clients;
 mod keys;
+mod telemetry;
 
 const DAY: u64 = 24 * 3_600;
 
@@ -76,7 +74,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     }
     let issuer = issuer(&file.issuer, in_development, found);
     let resources = resources(&issuer, file.resource.as_deref(), file.additional_resources, found);
-    if let Err(cause) = telemetry::parse_filter(&file.log) {
+    if let Err(cause) = crate::telemetry::parse_filter(&file.log) {
         found.add("log", cause);
     }
     if file.listen.public == file.listen.internal && file.listen.public.port() != 0 {
@@ -103,6 +101,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let sessions = sessions(&file.sessions, found);
     let server = server(&file.server, found);
     let audit = audit::check(file.audit, found);
+    let telemetry = telemetry::check(file.telemetry, found);
     let clients = clients::check(file.clients, found);
 
     match sealer.zip(token_tags) {
@@ -121,6 +120,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             sessions,
             server,
             audit,
+            telemetry,
             clients,
             in_development,
             warnings: problems.warnings,

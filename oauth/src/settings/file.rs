@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Deserializer};
 
 mod audit;
+mod telemetry;
 
 pub(super) use audit::{Audit, AuditTo};
+pub(super) use telemetry::Telemetry;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +34,8 @@ pub(super) struct File {
     pub(super) server: Server,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) audit: Audit,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) telemetry: Telemetry,
     pub(super) development: Option<Development>,
     pub(super) clients: Vec<Client>,
 }

@@ -7,6 +7,7 @@ use super::{Settings, SettingsError};
 
 mod audit;
 mod keys;
+mod telemetry;
 
 const EXAMPLE: &str = include_str!("../../example.yaml");
 
@@ -75,6 +76,7 @@ fn the_example_names_the_defaults_that_the_service_has() {
                     && field.contains(": ")
                     && !field.starts_with("extra_ca_file")
                     && !field.starts_with("file: /var/log")
+                    && !field.starts_with("otlp_endpoint")
                     && !field.contains("`") =>
             {
                 format!("  {field}\n")
@@ -88,7 +90,7 @@ fn the_example_names_the_defaults_that_the_service_has() {
     let describe = |settings: &Settings| {
         format!("{:?} {:?} {:?}", settings.tokens, settings.sessions, settings.server)
             + &format!("{:?} {:?}", settings.store, settings.intelligencebank)
-            + &format!("{:?}", settings.audit)
+            + &format!("{:?} {:?}", settings.audit, settings.telemetry)
     };
     assert_eq!(describe(&plain), describe(&shown));
 }

@@ -2,8 +2,10 @@
 
 use std::{pin::Pin, sync::Arc};
 
+use tracing::{Instrument as _, Span};
+
 use super::{Applied, Key, Operation, Pending, Store, StoreError, Stored, Submitted};
-use crate::{clock::Clock, metrics::Metrics};
+use crate::{clock::Clock, metrics::Metrics, telemetry::TRACES};
 
 pub(crate) struct Measured {
     store: Arc<dyn Store>,
@@ -25,7 +27,7 @@ impl Watch {
         outcome: impl FnOnce(&T) -> &'static str,
     ) -> Result<T, StoreError> {
         let begun = self.clock.monotonic();
-        let result = work.await;
+        let result = work.instrument(span(operation)).await;
         let took = self.clock.monotonic().saturating_sub(begun);
         self.metrics.store(operation, result.as_ref().map_or("failed", outcome), took);
         result
@@ -36,6 +38,16 @@ impl Measured {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self { store, watch: Watch { clock, metrics } }
     }
+}
+
+fn span(operation: &'static str) -> Span {
+    tracing::info_span!(
+        target: TRACES,
+        "store",
+        otel.name = format_args!("store {operation}"),
+        otel.kind = "client",
+        db.operation.name = operation,
+    )
 }
 
 fn done<T>(_: &T) -> &'static str {
@@ -60,9 +72,10 @@ impl Store for Measured {
                 let took = watch.clock.monotonic().saturating_sub(begun);
                 watch.metrics.store("apply", outcome, took);
             };
-            match self.store.submit(operations, now).await {
+            let span = span("apply");
+            match self.store.submit(operations, now).instrument(span.clone()).await {
                 Ok(submitted) => {
-                    let measured: Submitted = Box::pin(async move {
+                    let measured = async move {
                         let result = submitted.await;
                         finish(match &result {
                             Ok(Applied::Yes) => "done",
@@ -70,7 +83,8 @@ impl Store for Measured {
                             Err(_) => "failed",
                         });
                         result
-                    });
+                    };
+                    let measured: Submitted = Box::pin(measured.instrument(span));
                     Ok(measured)
                 }
                 Err(cause) => {

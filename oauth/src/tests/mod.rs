@@ -48,6 +48,7 @@ mod secrets;
 mod tags;
 mod taken_away;
 mod token;
+mod traces;
 
 use scripted::Scripted;
 

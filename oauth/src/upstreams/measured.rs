@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use ib_contract::Secret;
+use tracing::Instrument as _;
 
 use super::{Answer, BegunLogin, LoginProgress, LoginUpstream, UpstreamError};
 use crate::{
     clock::Clock,
     metrics::{Metrics, UpstreamRequest},
+    telemetry::TRACES,
 };
 
 pub(crate) struct Measured {
@@ -28,11 +30,20 @@ impl Measured {
     async fn measure<T>(
         &self,
         request: UpstreamRequest,
+        host: &str,
         answer: Answer<'_, T>,
         outcome: impl FnOnce(&T) -> &'static str,
     ) -> Result<T, UpstreamError> {
         let begun = self.clock.monotonic();
-        let answer = answer.await;
+        let label = request.label();
+        let span = tracing::info_span!(
+            target: TRACES,
+            "upstream",
+            otel.name = format_args!("upstream {label}"),
+            otel.kind = "client",
+            server.address = host,
+        );
+        let answer = answer.instrument(span).await;
         let took = self.clock.monotonic().saturating_sub(begun);
         let outcome = match &answer {
             Ok(answer) => outcome(answer),
@@ -48,12 +59,12 @@ impl Measured {
 impl LoginUpstream for Measured {
     fn begin<'a>(&'a self, host: &'a str) -> Answer<'a, BegunLogin> {
         let answer = self.upstream.begin(host);
-        Box::pin(self.measure(UpstreamRequest::Begin, answer, |_| "begun"))
+        Box::pin(self.measure(UpstreamRequest::Begin, host, answer, |_| "begun"))
     }
 
     fn progress<'a>(&'a self, host: &'a str, login: &'a Secret) -> Answer<'a, LoginProgress> {
         let answer = self.upstream.progress(host, login);
-        Box::pin(self.measure(UpstreamRequest::Read, answer, |progress| match progress {
+        Box::pin(self.measure(UpstreamRequest::Read, host, answer, |progress| match progress {
             LoginProgress::Pending => "pending",
             LoginProgress::Unclear { .. } => "unclear",
             LoginProgress::Expired => "expired",
