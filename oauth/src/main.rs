@@ -120,3 +120,25 @@ fn seed(arguments: Seed) -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stdout(), "{grants} grants; their access tokens are in {output}")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn help_explains_every_command_and_every_argument() {
+        fn check(command: &clap::Command) {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} is not explained");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{name}: {argument} is not explained");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Arguments::command();
+        command.build();
+        check(&command);
+    }
+}
