@@ -50,6 +50,8 @@ pub(crate) struct AuditSettings {
 struct State {
     /// The last attempt to write failed.
     is_failing: AtomicBool,
+    /// The queue was full at the last event, and nothing has been written since.
+    is_full: AtomicBool,
     /// The service stops: what cannot be written now never will be.
     is_closing: AtomicBool,
 }
@@ -59,8 +61,6 @@ pub(crate) struct Audit {
     lines: Option<SyncSender<Message>>,
     thread: Option<std::thread::Thread>,
     state: Arc<State>,
-    /// The queue was full at the last event.
-    is_full: AtomicBool,
     required: bool,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -80,7 +80,6 @@ impl Audit {
             lines: None,
             thread: None,
             state: Arc::clone(&state),
-            is_full: AtomicBool::new(false),
             required: settings.required,
             clock,
             metrics: Arc::clone(&metrics),
@@ -116,7 +115,7 @@ impl Audit {
     /// Whether nothing may be granted now, since it could not be recorded.
     pub(crate) fn forbids_grants(&self) -> bool {
         let is_failing = self.state.is_failing.load(Ordering::SeqCst);
-        self.required && (is_failing || self.is_full.load(Ordering::SeqCst))
+        self.required && (is_failing || self.state.is_full.load(Ordering::SeqCst))
     }
 
     /// Hands an entry to the writer. It waits for nothing: at the queue's bound the entry is lost, and
@@ -125,9 +124,9 @@ impl Audit {
         let Some(lines) = &self.lines else { return };
         let line = entry.line(self.clock.unix_milliseconds(), origin);
         match lines.try_send(Message::Line(line)) {
-            Ok(()) => self.is_full.store(false, Ordering::SeqCst),
+            Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                if !self.is_full.swap(true, Ordering::SeqCst) {
+                if !self.state.is_full.swap(true, Ordering::SeqCst) {
                     tracing::error!("the audit log is behind: events are lost");
                 }
                 self.metrics.audit_lost(1);

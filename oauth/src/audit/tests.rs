@@ -153,6 +153,22 @@ fn at_the_bound_of_the_queue_events_are_counted_as_lost_and_nobody_waits() {
 }
 
 #[test]
+fn when_a_required_log_can_be_written_again_grants_go_on_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("folder");
+    let log = Log::at(folder, missing.join("audit.jsonl"), 16, true);
+    for _ in 0..1_000 {
+        log.record(&begun());
+    }
+    assert!(log.audit.forbids_grants());
+    std::fs::create_dir(&missing).unwrap();
+    log.settle();
+    // Nothing is recorded while nothing is granted: no event needs to come for this.
+    assert!(!log.audit.forbids_grants());
+    assert!((16..1_000).contains(&lines(&log.path).len()));
+}
+
+#[test]
 fn without_a_log_nothing_is_kept_and_nothing_fails() {
     let settings = AuditSettings { destination: Destination::Nowhere, required: false, queue: 16 };
     let metrics = Arc::new(Metrics::new());

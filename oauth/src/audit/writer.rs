@@ -131,6 +131,10 @@ impl Writer {
                 }
             }
         }
+        if rest.is_empty() && !lines.is_empty() {
+            // What was in the queue makes room now.
+            self.state.is_full.store(false, Ordering::SeqCst);
+        }
         let lost = count_lines(rest);
         self.metrics.audit_lost(lost);
         self.metrics.audit_written(count_lines(lines).saturating_sub(lost));
