@@ -67,6 +67,9 @@ test-oldest-envoy:
 .PHONY: test-manifests
 test-manifests:
 	@scripts/test-manifests.sh
+.PHONY: test-openapi
+test-openapi:
+	@scripts/test-openapi.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -25,11 +25,13 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    the end-to-end tests on the oldest Envoy that is supported (1.36.2)
   make test-manifests
                    the manifests for Istio and Envoy Gateway, and the Helm chart
+  make test-openapi
+                   schemathesis over the OpenAPI documents of a real service
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
   make soak        a million requests with a million tokens; Envoy's memory must stay flat
-  make schema      write the plugin's JSON schema and the table of its settings
+  make schema      write the plugin's JSON schema, the table of its settings, and the OpenAPI documents
 
   make build       the programs, into target/run/bin
   make plugin      the filter, into target/run/bin/plugin.wasm
@@ -51,6 +53,7 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
   ROUNDS             1000             how often "make kill-rounds" kills the service
   FUZZ_SECONDS       20               how long "make fuzz" runs each target
+  OPENAPI_EXAMPLES   100              requests for each operation and phase of "make test-openapi"
   BENCH_FLAGS        (none)           further options of the three above; --help lists them
   IB_GATEWAY_CRD_SCHEMAS
                      (none)           a folder of schemas of custom resources, for "make test-manifests"

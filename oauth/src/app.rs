@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    audit::Audit,
     clients::{ClientDocumentSource, Clients},
     clock::Clock,
     feed::Feed,
@@ -14,7 +15,7 @@ use crate::{
     records::Records,
     renewals::Renewals,
     settings::Settings,
-    upstreams::LoginUpstream,
+    upstreams::{LoginUpstream, measured::Measured},
 };
 
 /// The service without its listeners.
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) records: Arc<Records>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Arc<Audit>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) clients: Clients,
     pub(crate) keys: KeyKeeper,
@@ -53,8 +55,12 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let metrics = Arc::clone(records.metrics());
+        let audit = Audit::start(&settings.audit, Arc::clone(&clock), Arc::clone(&metrics));
+        let audit = Arc::new(audit);
         let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
         let feed = Arc::new(feed);
+        let measured = Measured::new(upstream, Arc::clone(&clock), Arc::clone(&metrics));
+        let upstream: Arc<dyn LoginUpstream> = Arc::new(measured);
         let clients = Clients::new(
             Arc::clone(&settings),
             Arc::clone(&records),
@@ -89,6 +95,7 @@ impl App {
             clock,
             records,
             metrics,
+            audit,
             feed,
             clients,
             keys,

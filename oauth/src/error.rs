@@ -77,6 +77,8 @@ pub(crate) enum Error {
     Busy,
     /// The store is out of order; the cause has been logged.
     StoreUnavailable,
+    /// What would be granted could not be recorded, and the settings want it recorded.
+    AuditUnavailable,
     /// This service failed; the cause has been logged.
     Internal,
 }
@@ -113,6 +115,7 @@ impl Error {
             Self::NotFound => "not_found",
             Self::Timeout
             | Self::StoreUnavailable
+            | Self::AuditUnavailable
             | Self::Platform(_)
             | Self::ClientUnavailable(_)
             | Self::RenewalUnavailable
@@ -153,6 +156,7 @@ impl Error {
             Self::RegistrationsExhausted { .. } => "No more clients can register today",
             Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
+            Self::AuditUnavailable => "The service cannot write its audit log",
             Self::Internal => "The service failed to answer this request",
         }
     }
@@ -162,6 +166,7 @@ impl Error {
         match self {
             Self::Internal
             | Self::StoreUnavailable
+            | Self::AuditUnavailable
             | Self::Timeout
             | Self::RegistrationsExhausted { .. }
             | Self::Busy => Fault::Service,

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use ib_contract::InactiveReason;
 
 use crate::{
+    audit::{self, Entry, Event},
     clients::{Client, narrow},
     clock::Clock,
     error::Error,
     feed::Feed,
-    metrics::Metrics,
+    metrics::{Metrics, SessionEvent},
     pkce,
     records::{Records, Versioned},
     sessions::Session,
@@ -170,6 +171,12 @@ impl Grants {
             .insert(&refresh_token.id(), &refresh, refresh_until)
             .apply(now)
             .await?;
+        if applied == Applied::Yes {
+            self.metrics.session(SessionEvent::Begun);
+            for event in [Event::CodeExchanged, Event::TokenIssued] {
+                audit::record(&about(event, &grant, &id, &session));
+            }
+        }
         Ok((applied == Applied::Yes).then(|| Issued {
             access_token,
             refresh_token,
@@ -217,6 +224,8 @@ impl Grants {
                     if scope? != successor.scope() {
                         return Err(Error::InvalidScope);
                     }
+                    let about = about(Event::TokenRefreshed, &grant, &record.grant, &session);
+                    audit::record(&about.reason("given_again"));
                     return successor.issued(session, now);
                 }
                 RefreshState::Live => {
@@ -224,6 +233,8 @@ impl Grants {
                     let next = self.rotate(&token, version, &record.grant, &grant, scope, now);
                     if let Some(successor) = next.await? {
                         self.metrics.issued("refresh_token");
+                        let about = about(Event::TokenRefreshed, &grant, &record.grant, &session);
+                        audit::record(&about);
                         return successor.issued(session, now);
                     }
                 }
@@ -285,6 +296,12 @@ impl Grants {
     fn over(&self, session: &Session) -> Error {
         Error::InvalidGrant(session_over(session.reason_when_over(self.settings.sessions)))
     }
+}
+
+/// An event of a grant, for the audit log.
+fn about<'g>(event: Event, grant: &'g Grant, id: &'g str, session: &'g Session) -> Entry<'g> {
+    let entry = Entry::success(event).client(&grant.client_id).subject(&grant.sub);
+    entry.platform(&session.platform_host).grant(id)
 }
 
 fn check_exchange(

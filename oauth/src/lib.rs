@@ -7,6 +7,7 @@
 
 mod admin;
 mod app;
+mod audit;
 mod authorization;
 mod clients;
 mod clock;
@@ -40,4 +41,4 @@ pub use admin::{
 };
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};
-pub use telemetry::start as start_log;
+pub use telemetry::{Telemetry, start as start_log};

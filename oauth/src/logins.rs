@@ -7,6 +7,7 @@ use ib_contract::Secret;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit::{self, Entry, Event, Outcome},
     authorization::AuthorizationRequest,
     clock::Clock,
     error::Error,
@@ -68,6 +69,25 @@ impl Failure {
             Self::UnusableAnswer => {
                 Error::AccessDenied("The platform answered in a way that this service cannot use")
             }
+        }
+    }
+}
+
+impl Failure {
+    /// The word for the audit log.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::ApiHostNotAllowed => "api_host_not_allowed",
+            Self::SessionOver => "session_over",
+            Self::UnusableAnswer => "unusable_answer",
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::ApiHostNotAllowed => Outcome::Denied,
+            Self::Expired | Self::SessionOver | Self::UnusableAnswer => Outcome::Failure,
         }
     }
 }
@@ -145,6 +165,8 @@ impl Logins {
     ) -> Result<Begun, Error> {
         let begun = self.upstream.begin(&platform_host).await.map_err(|cause| {
             tracing::warn!(%cause, "a login cannot begin");
+            let entry = Entry::new(Event::LoginFailed, Outcome::Failure).reason("platform");
+            audit::record(&entry.client(&request.client_id).platform(&platform_host));
             refused(&cause)
         })?;
         let now = self.clock.unix_seconds();
@@ -158,6 +180,8 @@ impl Logins {
         };
         self.records.changes().insert(&poll_token.id(), &login, deadline).apply(now).await?;
         self.metrics.login(LoginEvent::Begun);
+        let entry = Entry::success(Event::LoginBegun).client(&login.request.client_id);
+        audit::record(&entry.platform(&login.platform_host));
         Ok(Begun { login_url: begun.url, poll_token })
     }
 
@@ -271,8 +295,31 @@ impl Logins {
         }
         if changes.apply(now).await? == Applied::Yes {
             self.metrics.login(event);
+            record_end(&settled, code.as_ref().map(|(_, record)| record));
         }
         Ok(())
+    }
+}
+
+/// Puts the end of a login into the audit log.
+fn record_end(login: &Login, code: Option<&CodeRecord>) {
+    let about = |entry: Entry<'_>, subject: Option<&str>| {
+        let entry = entry.client(&login.request.client_id).platform(&login.platform_host);
+        audit::record(&match subject {
+            Some(subject) => entry.subject(subject),
+            None => entry,
+        });
+    };
+    match (&login.state, code) {
+        (State::Failed(failure), _) => {
+            let entry = Entry::new(Event::LoginFailed, failure.outcome());
+            about(entry.reason(failure.reason()), None);
+        }
+        (_, Some(code)) => {
+            about(Entry::success(Event::LoginFinished), code.subject());
+            about(Entry::success(Event::CodeIssued), code.subject());
+        }
+        (State::Pending { .. } | State::Complete { .. }, None) => {}
     }
 }
 

@@ -154,8 +154,10 @@ fn main() -> ExitCode {
 
 fn serve(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
     let settings = Settings::load(config)?;
-    ib_oauth::start_log(settings.log())?;
-    Ok(ib_oauth::serve(settings)?)
+    let telemetry = ib_oauth::start_log(&settings)?;
+    let outcome = ib_oauth::serve(settings);
+    telemetry.end();
+    Ok(outcome?)
 }
 
 fn check(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
@@ -203,4 +205,26 @@ fn keys(command: Keys) -> Result<(), Box<dyn Error>> {
         writeln!(std::io::stdout(), "{key}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn help_explains_every_command_and_every_argument() {
+        fn check(command: &clap::Command) {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} is not explained");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{name}: {argument} is not explained");
+            }
+            command.get_subcommands().for_each(check);
+        }
+        let mut command = Arguments::command();
+        command.build();
+        check(&command);
+    }
 }

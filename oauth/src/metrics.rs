@@ -8,6 +8,16 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use crate::keys::KeyKind;
 
+mod audit;
+mod errors;
+mod process;
+mod sessions;
+mod store;
+mod upstream;
+
+pub(crate) use sessions::SessionEvent;
+pub(crate) use upstream::UpstreamRequest;
+
 const INTROSPECTIONS: &str = "oauth_introspections_total";
 const REQUESTS: &str = "oauth_requests_total";
 const DURATIONS: &str = "oauth_request_duration_seconds";
@@ -316,6 +326,12 @@ impl Metrics {
             self.count(KEY_ROTATIONS, &[("kind", kind.name())], 0);
         }
         self.count(KEY_POLLS_FAILED, &[], 0);
+        self.describe_audit();
+        self.describe_errors();
+        self.describe_process();
+        self.describe_sessions();
+        self.describe_store();
+        self.describe_upstream();
     }
 }
 

@@ -12,13 +12,15 @@ use std::{
 
 use ib_contract::{RenewalCause, RenewalRequest, Revoked};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::{
+    audit::{self, Entry, Event, Outcome},
     clock::Clock,
     error::Error,
     feed::Feed,
     grants::{GoodToken, Grants, Looked},
-    metrics::RenewalResult,
+    metrics::{RenewalResult, SessionEvent},
     records::{Records, Versioned},
     sessions::{Leases, Question, Reading, Session},
     settings::Settings,
@@ -160,12 +162,15 @@ impl Inner {
                     let own =
                         Flight { inner: Arc::clone(self), session: request.session.to_owned() };
                     let (generation, cause) = (request.generation, request.cause);
-                    tokio::spawn(async move {
-                        let landed = own.inner.fly(&own.session, generation, cause).await;
-                        // Who comes from here on begins another flight, and finds the result.
-                        drop(own);
-                        landing.send_replace(Some(landed.unwrap_or_else(Landed::Failed)));
-                    });
+                    tokio::spawn(
+                        audit::carried(async move {
+                            let landed = own.inner.fly(&own.session, generation, cause).await;
+                            // Who comes from here on begins another flight, and finds the result.
+                            drop(own);
+                            landing.send_replace(Some(landed.unwrap_or_else(Landed::Failed)));
+                        })
+                        .in_current_span(),
+                    );
                     flight
                 }
             }
@@ -211,24 +216,33 @@ impl Inner {
                 Reading::Unreachable => RenewalResult::Unreachable,
             },
         );
+        let entry = entry(id, &session, cause, &reading);
         // On a conflict the grant was revoked meanwhile, or another instance asked after the lease:
         // what they wrote counts.
-        match reading {
+        let applied = match reading {
             Reading::Newer(newer) => {
-                self.put(id, version, &newer, now).await?;
+                let applied = self.put(id, version, &newer, now).await?;
+                if applied == Applied::Yes {
+                    self.records.metrics().session(SessionEvent::Renewed);
+                }
+                applied
             }
             Reading::NothingNewer => {
                 let next = session.after_nothing_newer(cause, settings, now);
                 if cause == RenewalCause::Rejected {
-                    self.end(id, version, &next, now).await?;
+                    self.end(id, version, &next, now).await?
                 } else {
-                    self.put(id, version, &next, now).await?;
+                    self.put(id, version, &next, now).await?
                 }
             }
             Reading::Unreachable => {
                 self.put(id, version, &session.after_outage(now), now).await?;
+                audit::record(&entry);
                 return Ok(Landed::Unreachable);
             }
+        };
+        if applied == Applied::Yes {
+            audit::record(&entry);
         }
         Ok(Landed::Settled)
     }
@@ -245,15 +259,47 @@ impl Inner {
     }
 
     /// Records that a session is over, and tells the gateways.
-    async fn end(&self, id: &str, version: u64, over: &Session, now: u64) -> Result<(), Error> {
+    async fn end(
+        &self,
+        id: &str,
+        version: u64,
+        over: &Session,
+        now: u64,
+    ) -> Result<Applied, Error> {
         let kept_until = over.kept_until(self.settings.tokens.access_token_seconds);
         let changes = self.records.changes().replace(id, version, over, kept_until);
-        self.feed.publish(Revoked::Session(id.to_owned()), changes, now).await.map(|_| ())
+        let applied = self.feed.publish(Revoked::Session(id.to_owned()), changes, now).await?;
+        if applied == Applied::Yes {
+            self.records.metrics().session(SessionEvent::Rejected);
+            let entry = Entry::success(Event::SessionEnded).reason("rejected");
+            let entry = entry.subject(&over.person.uuid).platform(&over.platform_host);
+            audit::record(&entry.grant(id));
+        }
+        Ok(applied)
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<Option<Landed>>>> {
         self.flights.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What came of asking IntelligenceBank, for the audit log.
+fn entry<'s>(
+    id: &'s str,
+    session: &'s Session,
+    cause: RenewalCause,
+    reading: &Reading,
+) -> Entry<'s> {
+    let entry = match reading {
+        Reading::Newer(_) => Entry::success(Event::SessionRenewed).reason(cause.as_str()),
+        Reading::NothingNewer => {
+            Entry::new(Event::SessionRenewalRefused, Outcome::Denied).reason("nothing_newer")
+        }
+        Reading::Unreachable => {
+            Entry::new(Event::SessionRenewalRefused, Outcome::Failure).reason("unreachable")
+        }
+    };
+    entry.subject(&session.person.uuid).platform(&session.platform_host).grant(id)
 }
 
 /// A flight under way. It is forgotten when this is dropped, also by a panic.

@@ -24,7 +24,7 @@ use crate::{
     metrics::Metrics,
     records::{KeysError, Records},
     settings::{Problem, ServerSettings, Settings},
-    store::{Store, redb::RedbStore},
+    store::{Store, measured::Measured, redb::RedbStore},
     upstreams::{client_documents::HttpsDocuments, intelligencebank::IntelligenceBank},
 };
 
@@ -68,6 +68,9 @@ pub enum ServeError {
     /// The store ended while the service ran.
     #[error("the store has ended unexpectedly")]
     StoreEnded,
+    /// The audit log could not be opened.
+    #[error("audit.file: the audit log cannot be opened: {0}")]
+    Audit(String),
     /// The HTTPS client could not be made.
     #[error("{0}")]
     Upstream(String),
@@ -108,6 +111,8 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
         .map_err(|cause| refused(cause.to_string()))?;
     let clock = Arc::new(SystemClock::new());
     let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
+    metrics.started(clock.unix_seconds());
+    let store = Measured::new(Arc::new(store), clock.clone(), Arc::clone(&metrics));
     let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
     records.prove_keys(clock.unix_seconds()).await.map_err(|cause| match cause {
         KeysError::Sealing(_) => ServeError::SealingKeys(cause.to_string()),
@@ -122,6 +127,9 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     let (upstream, documents) = (Arc::new(upstream), Arc::new(documents));
     let app =
         Arc::new(App::with_documents(Arc::new(settings), records, upstream, documents, clock));
+    if let Some(cause) = app.audit.failure() {
+        return Err(ServeError::Audit(cause.to_owned()));
+    }
     let keys = app.keys.refresh(app.clock.unix_seconds()).await;
     keys.map_err(|cause| ServeError::Keys(cause.to_string()))?;
     let resumed = app.feed.resume(app.clock.unix_seconds()).await;
@@ -159,6 +167,11 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     }
     keeper.abort();
     key_tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    let longest = server.shutdown;
+    let closing = tokio::task::spawn_blocking(move || app.audit.close(longest));
+    if tokio::time::timeout(longest, closing).await.is_err() {
+        tracing::error!("the audit log could not be finished in time");
+    }
     tracing::info!("the service has stopped");
     outcome
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    audit::AuditSettings,
     clients::ConfiguredClients,
     hosts::HostList,
     live::Live,
@@ -77,6 +78,8 @@ pub struct Settings {
     pub(crate) tokens: TokenSettings,
     pub(crate) sessions: SessionSettings,
     pub(crate) server: ServerSettings,
+    pub(crate) audit: AuditSettings,
+    pub(crate) telemetry: TelemetrySettings,
     pub(crate) clients: ConfiguredClients,
     /// `None`: clients cannot register themselves.
     pub(crate) registration: Option<RegistrationSettings>,
@@ -111,12 +114,6 @@ impl Settings {
         let file =
             load::parse(text, environment).map_err(|problem| SettingsError(vec![problem]))?;
         check::check(file)
-    }
-
-    /// The `log` setting, for [`crate::start_log`].
-    #[must_use]
-    pub fn log(&self) -> &str {
-        &self.log
     }
 
     /// What can be used and still deserves a look: exposed secrets, and what is for development alone.
@@ -234,4 +231,13 @@ pub(crate) struct ServerSettings {
     pub(crate) header_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown: Duration,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone)]
+pub(crate) struct TelemetrySettings {
+    /// The base URL of a collector, without a trailing slash. Without one there are no traces.
+    pub(crate) otlp_endpoint: Option<String>,
+    /// The share of traces that is kept of those that begin here; 0 to 1.
+    pub(crate) sample: f64,
 }

@@ -9,6 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use super::parameters::{Parameters, decode};
 use crate::{
     app::App,
+    audit,
     clients::{ASSERTION_TYPE, Client},
     error::Error,
     settings::Settings,
@@ -55,7 +56,9 @@ pub(super) async fn client(
         Some(id) => app.clients.find(id).await?,
         None => None,
     };
-    client.filter(|client| client.is_public()).ok_or(FAILED)
+    let client = client.ok_or(FAILED)?;
+    audit::claimed_client(&client.id);
+    if client.is_public() { Ok(client) } else { Err(FAILED) }
 }
 
 /// The same for an endpoint where a client must have proved who it is.
@@ -75,6 +78,9 @@ fn by_secret(settings: &Settings, headers: &HeaderMap) -> Result<Arc<Client>, Er
     let mut parts = decoded.splitn(2, |byte| *byte == b':');
     let id = parts.next().map(decode).and_then(|id| String::from_utf8(id).ok()).ok_or(FAILED)?;
     let secret = parts.next().map(decode).ok_or(FAILED)?;
+    if let Some(client) = settings.clients.get(&id) {
+        audit::claimed_client(&client.id);
+    }
     settings.clients.authenticate(&id, &secret).cloned().ok_or(FAILED)
 }
 

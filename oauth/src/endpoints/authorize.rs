@@ -10,7 +10,18 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{cookie, parameters, parameters::Parameters, reply};
+use super::{
+    cookie,
+    openapi::{
+        answers::Failures,
+        forms::{AuthorizationForm, AuthorizationRequest},
+        schemas::BegunLogin,
+    },
+    parameters,
+    parameters::Parameters,
+    reply,
+    reply::ErrorBody,
+};
 use crate::{
     app::App,
     error::Error,
@@ -25,10 +36,31 @@ mod request;
 /// The field of the page's form that holds the client's request, byte for byte.
 const INNER: &str = "authorization_request";
 
-pub(super) use page::{script, stylesheet};
+pub(super) use page::{__path_script, __path_stylesheet, script, stylesheet};
 use request::Refused;
 
 /// The page that asks for the platform, or at once a login as JSON.
+#[utoipa::path(
+    get,
+    path = "/authorize",
+    operation_id = "authorize",
+    params(AuthorizationRequest),
+    responses(
+        (
+            status = 200, description = "The page, or with `Accept: application/json` a login.",
+            content((String = "text/html"), (BegunLogin = "application/json")),
+        ),
+        (
+            status = 303, description = "An error for the client (RFC 6749 section 4.1.2.1).",
+            headers(("Location" = String, description = "The client's `redirect_uri`.")),
+        ),
+        (
+            status = 400, description = "The request is refused.",
+            content((String = "text/html"), (ErrorBody<'static> = "application/json")),
+        ),
+        Failures,
+    ),
+)]
 pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
     let parameters = match Parameters::of_query(uri.query()) {
         Ok(parameters) => parameters,
@@ -50,6 +82,33 @@ pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, uri: Ur
 
 /// What the pages send: the platform that was entered, or the question whether the login is done.
 /// A client may also send its authorization request here (RFC 6749 section 3.1).
+#[utoipa::path(
+    post,
+    path = "/authorize",
+    operation_id = "authorize_by_form",
+    request_body(
+        content = AuthorizationForm, content_type = "application/x-www-form-urlencoded",
+    ),
+    responses(
+        (
+            status = 200, description = "The page, or with `Accept: application/json` a login.",
+            content((String = "text/html"), (BegunLogin = "application/json")),
+        ),
+        (
+            status = 303, description = "The login is done, or an error for the client.",
+            headers(("Location" = String, description = "The client's `redirect_uri`.")),
+        ),
+        (
+            status = 400, description = "The request is refused.",
+            content((String = "text/html"), (ErrorBody<'static> = "application/json")),
+        ),
+        (
+            status = 413, description = "The body is longer than `server.maximum_body_bytes`.",
+            content((String = "text/html"), (ErrorBody<'static> = "application/json")),
+        ),
+        Failures,
+    ),
+)]
 pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
     let wants_json = reply::wants_json(request.headers());
     let form = match parameters::plain_form(request, app.settings.server.maximum_body_bytes).await {
@@ -188,5 +247,7 @@ fn page_refused(app: &App, refused: Refused) -> Response {
 fn redirect_error(app: &App, way_back: &crate::authorization::WayBack, error: &Error) -> Response {
     let parameters = [("error", error.code()), ("error_description", error.description())];
     let url = way_back.url(&app.settings.issuer.url, &parameters);
-    reply::see_other(&url).into_response()
+    let mut response = reply::see_other(&url).into_response();
+    reply::refused(&mut response, error);
+    response
 }

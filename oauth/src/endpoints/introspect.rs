@@ -10,7 +10,15 @@ use axum::{
 use ib_contract::{ActiveToken, Introspection};
 use serde_json::json;
 
-use super::{authenticate, parameters, reply};
+use super::{
+    authenticate,
+    openapi::{
+        answers::{ClientRefused, Failures, Forms, GatewayRefused},
+        forms::IntrospectionForm,
+        schemas::{ClientIntrospection, GatewayIntrospection},
+    },
+    parameters, reply,
+};
 use crate::{
     app::App,
     error::Error,
@@ -18,6 +26,18 @@ use crate::{
     metrics::{Caller, IntrospectionResult},
 };
 
+/// Is this token good, and what may it reach?
+#[utoipa::path(
+    post,
+    path = "/introspect",
+    operation_id = "introspect",
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What there is to know.", body = GatewayIntrospection),
+        Forms, GatewayRefused, Failures,
+    ),
+    security(("gateway_credential" = [])),
+)]
 pub(super) async fn for_gateway(
     State(app): State<Arc<App>>,
     request: Request,
@@ -39,6 +59,18 @@ pub(super) fn gateway_answer(app: &App, looked: Looked) -> Response {
     })
 }
 
+/// Is this token good? For confidential clients (RFC 7662).
+#[utoipa::path(
+    post,
+    path = "/introspect",
+    operation_id = "introspect",
+    request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What there is to know.", body = ClientIntrospection),
+        Forms, ClientRefused, Failures,
+    ),
+    security(("client_secret_basic" = [])),
+)]
 pub(super) async fn for_clients(
     State(app): State<Arc<App>>,
     request: Request,

@@ -6,7 +6,15 @@ use std::sync::Arc;
 use axum::{extract::State, http::Uri, response::Response};
 use serde_json::json;
 
-use super::reply;
+use super::{
+    openapi::{
+        answers::Failures,
+        forms::ResourcePath,
+        schemas::{ResourceMetadata, ServerMetadata},
+    },
+    reply,
+    reply::ErrorBody,
+};
 use crate::{app::App, clients::ALGORITHMS, error::Error, settings::Settings};
 
 const RESOURCE_PREFIX: &str = "/.well-known/oauth-protected-resource";
@@ -16,6 +24,15 @@ pub(super) fn resource_metadata_url(settings: &Settings) -> String {
     format!("{}{RESOURCE_PREFIX}{}", settings.issuer.origin, settings.resources.path())
 }
 
+/// RFC 8414.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-authorization-server",
+    responses(
+        (status = 200, description = "The authorization server.", body = ServerMetadata),
+        Failures,
+    ),
+)]
 pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Response {
     let settings = &app.settings;
     let issuer = &settings.issuer.url;
@@ -63,8 +80,35 @@ pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     reply::json_for(&settings.signing.get().jwks(), settings.keys.jwks_seconds)
 }
 
+/// RFC 9728, of the issuer itself.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource",
+    responses(
+        (status = 200, description = "The resource.", body = ResourceMetadata),
+        (status = 404, description = "The issuer has a stage: its place is below.", body = ErrorBody<'static>),
+        Failures,
+    ),
+)]
+pub(super) async fn protected_resource_root(
+    state: State<Arc<App>>,
+    uri: Uri,
+) -> Result<Response, Error> {
+    protected_resource(state, uri).await
+}
+
 /// `resource` is the URL from which the metadata's own was made (RFC 9728 section 3.3). There is
 /// metadata for the issuer itself, for the proxy, and for everything below it.
+#[utoipa::path(
+    get,
+    path = "/.well-known/oauth-protected-resource/{path}",
+    params(ResourcePath),
+    responses(
+        (status = 200, description = "The resource.", body = ResourceMetadata),
+        (status = 404, description = "Not a resource of this gateway.", body = ErrorBody<'static>),
+        Failures,
+    ),
+)]
 pub(super) async fn protected_resource(
     State(app): State<Arc<App>>,
     uri: Uri,

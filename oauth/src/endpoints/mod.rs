@@ -22,6 +22,7 @@ mod introspect;
 mod logout;
 mod metadata;
 mod observe;
+mod openapi;
 mod parameters;
 mod poll;
 mod register;
@@ -29,17 +30,24 @@ mod renew;
 mod reply;
 mod revocations;
 mod revoke;
+mod routes;
 mod token;
 mod userinfo;
+
+use routes::Routes;
 
 /// What clients and browsers see. With a stage, every path begins with it, but for the well-known
 /// ones, into which it is inserted (RFC 8414 section 3.1, RFC 9728 section 3.1).
 pub(crate) fn public(app: &Arc<App>) -> Router {
+    finish(public_routes(app), Routes::new(), app)
+}
+
+fn public_routes(app: &App) -> Routes {
     let stage = &app.settings.issuer.path;
     let at = |path: &str| format!("{stage}{path}");
     // HEAD would begin a login or mint a code as GET does, and nobody would see the answer.
     let only = |allow: &'static str| move || async move { not_allowed(allow) };
-    let mut router = Router::new()
+    let mut router = Routes::new()
         .route(
             &at("/authorize"),
             get(authorize::get)
@@ -55,13 +63,14 @@ pub(crate) fn public(app: &Arc<App>) -> Router {
         .route(&at("/jwks.json"), get(metadata::jwks))
         .route(&at("/userinfo"), get(userinfo::userinfo))
         .route(&at("/healthz"), get(health::healthz))
+        .route(&at("/openapi.json"), get(openapi::public))
         .route(&at("/assets/login.css"), get(authorize::stylesheet))
         .route(&at("/assets/login.js"), get(authorize::script))
         .route(
             &format!("/.well-known/oauth-authorization-server{stage}"),
             get(metadata::authorization_server),
         )
-        .route("/.well-known/oauth-protected-resource", get(metadata::protected_resource))
+        .route("/.well-known/oauth-protected-resource", get(metadata::protected_resource_root))
         .route("/.well-known/oauth-protected-resource/{*path}", get(metadata::protected_resource));
     if app.settings.registration.is_some() {
         router = router.route(&at("/register"), post(register::register));
@@ -73,28 +82,36 @@ pub(crate) fn public(app: &Arc<App>) -> Router {
             get(metadata::authorization_server),
         );
     }
-    finish(router, Router::new(), app)
+    router
 }
 
 /// What the gateway and the operators see.
 pub(crate) fn internal(app: &Arc<App>) -> Router {
-    let router = Router::new()
+    let (router, waiting) = internal_routes();
+    finish(router, waiting, app)
+}
+
+/// The second ones have a time limit of their own.
+fn internal_routes() -> (Routes, Routes) {
+    let router = Routes::new()
         .route(ib_contract::INTROSPECT_PATH, post(introspect::for_gateway))
         .route(ib_contract::RENEW_PATH, post(renew::renew))
-        .route("/healthz", get(health::healthz))
+        .route("/healthz", get(health::internal_healthz))
+        .route("/openapi.json", get(openapi::internal))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics));
-    let waiting = Router::new().route(ib_contract::REVOCATIONS_PATH, get(revocations::revocations));
-    finish(router, waiting, app)
+    let waiting = Routes::new().route(ib_contract::REVOCATIONS_PATH, get(revocations::revocations));
+    (router, waiting)
 }
 
 /// What all requests share: JSON for unknown paths and methods, a time limit (but for `waiting`,
 /// whose requests have one of their own), no panic that ends a connection, one log line and its
 /// metrics.
-fn finish(router: Router<Arc<App>>, waiting: Router<Arc<App>>, app: &Arc<App>) -> Router {
+fn finish(router: Routes, waiting: Routes, app: &Arc<App>) -> Router {
     router
+        .router
         .layer(middleware::from_fn_with_state(Arc::clone(app), observe::limit_time))
-        .merge(waiting)
+        .merge(waiting.router)
         .fallback(|| async { Error::NotFound })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(panicked))

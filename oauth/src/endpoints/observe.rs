@@ -11,10 +11,19 @@ use axum::{
 };
 use tracing::Instrument as _;
 
-use crate::{app::App, error::Error};
+use super::reply::Refused;
+use crate::{
+    app::App,
+    audit::{Entry, Event, Origin, Outcome},
+    error::{Error, Fault},
+    telemetry::{self, TRACES},
+};
 
 /// Longest request id that is carried into the log.
 const LONGEST_REQUEST_ID: usize = 64;
+
+/// What gives somebody access: nothing of it while it could not be recorded and has to be.
+const GRANTING: [&str; 4] = ["/authorize", "/authorize/poll", "/token", ib_contract::RENEW_PATH];
 
 /// Ends a request that takes too long, a slow body included.
 pub(super) async fn limit_time(
@@ -38,11 +47,35 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     );
     let method = method_name(request.method());
     let request_id = request_id(request.headers()).unwrap_or_default().to_owned();
-    let span = tracing::info_span!("request", request_id, endpoint);
+    let traced = tracing::info_span!(
+        target: TRACES,
+        "request",
+        otel.name = format_args!("{method} {endpoint}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = endpoint,
+        http.response.status_code = tracing::field::Empty,
+        request_id,
+    );
+    telemetry::carry_on(&traced, request.headers());
+    let span = traced.in_scope(|| tracing::info_span!("request", request_id, endpoint));
     let begun = app.clock.monotonic();
-    let response = next.run(request).instrument(span.clone()).await;
+    let trace_id = trace_id(request.headers()).map(str::to_owned);
+    let named = Some(request_id.as_str()).filter(|id| !id.is_empty());
+    let origin = Origin::new(&app.audit, named, trace_id.as_deref());
+    let response = if GRANTING.contains(&endpoint.as_str()) && app.audit.forbids_grants() {
+        Error::AuditUnavailable.into_response()
+    } else {
+        let work = next.run(request).instrument(span.clone()).instrument(traced.clone());
+        origin.around(work).await
+    };
+    if let Some(Refused(error)) = response.extensions().get() {
+        app.metrics.error(&endpoint, error);
+        record_refusal(&origin, &endpoint, error);
+    }
     let duration = app.clock.monotonic().saturating_sub(begun);
     let status = response.status().as_u16();
+    traced.record("http.response.status_code", status);
     app.metrics.request(&endpoint, status, duration);
     let milliseconds = duration.as_secs_f64() * 1_000.0;
     span.in_scope(|| match endpoint.as_str() {
@@ -52,6 +85,36 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         _ => tracing::info!(method, status, milliseconds, "request"),
     });
     response
+}
+
+/// Puts refusals into the audit log that are no domain's event.
+fn record_refusal(origin: &Origin, endpoint: &str, error: &Error) {
+    let event = match error {
+        Error::InvalidGatewayCredential => Event::GatewayRefused,
+        Error::InvalidClient(_) => Event::ClientRefused,
+        _ if endpoint == "/token" && error.fault() == Fault::Client => Event::TokenRefused,
+        _ => return,
+    };
+    let client = origin.claimed_client();
+    let mut entry = Entry::new(event, Outcome::Denied).reason(error.code());
+    if let Some(client) = &client {
+        entry = entry.client(client);
+    }
+    origin.record(&entry);
+}
+
+/// The trace that Envoy carries on (W3C Trace Context section 3.2).
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let (version, trace) = (parts.next()?, parts.next()?);
+    let is_hexadecimal =
+        |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_sane = version.len() == 2
+        && is_hexadecimal(version)
+        && trace.len() == 32
+        && is_hexadecimal(trace)
+        && trace.bytes().any(|byte| byte != b'0');
+    is_sane.then_some(trace)
 }
 
 /// A method is whatever a client writes: only known ones are repeated.

@@ -9,11 +9,28 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{cookie, parameters::Parameters, reply};
+use super::{
+    cookie,
+    openapi::{answers::Failures, forms::PollQuery, schemas::FinishedLogin},
+    parameters::Parameters,
+    reply,
+    reply::ErrorBody,
+};
 use crate::{app::App, error::Error, logins::Poll, tokens::PollToken};
 
 /// 404 `authorization_pending` while the login runs; 200 with `redirect_url` when it is done, again
 /// for the lifetime of the code, since an answer may get lost; 400 when it ended without a code.
+#[utoipa::path(
+    get,
+    path = "/authorize/poll",
+    params(PollQuery),
+    responses(
+        (status = 200, description = "The login is done.", body = FinishedLogin),
+        (status = 400, description = "It ended without a code, or there is none.", body = ErrorBody<'static>),
+        (status = 404, description = "`authorization_pending`: not yet.", body = ErrorBody<'static>),
+        Failures,
+    ),
+)]
 pub(super) async fn poll(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

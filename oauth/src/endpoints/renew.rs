@@ -8,10 +8,29 @@ use axum::{
 };
 use ib_contract::{RenewalCause, RenewalRequest, renewal_field as field};
 
-use super::{authenticate, introspect, parameters};
+use super::{
+    authenticate, introspect,
+    openapi::{
+        answers::{Failures, Forms, GatewayRefused},
+        forms::RenewalForm,
+        schemas::GatewayIntrospection,
+    },
+    parameters,
+};
 use crate::{app::App, error::Error};
 
 /// Answers as an introspection of the same token does.
+#[utoipa::path(
+    post,
+    path = "/sessions/renew",
+    operation_id = "renew",
+    request_body(content = RenewalForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "As an introspection.", body = GatewayIntrospection),
+        Forms, GatewayRefused, Failures,
+    ),
+    security(("gateway_credential" = [])),
+)]
 pub(super) async fn renew(
     State(app): State<Arc<App>>,
     request: Request,

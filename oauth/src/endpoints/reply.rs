@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::error::{Error, Fault};
 
@@ -15,6 +15,14 @@ const RETRY_AFTER: &str = "2";
 
 /// The challenge for clients (RFC 7617 section 2, which requires the realm).
 const BASIC: &str = r#"Basic realm="ib-gateway", charset="UTF-8""#;
+
+/// Every error's body (RFC 6749 section 5.2).
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorBody<'e> {
+    error: &'e str,
+    /// For developers.
+    error_description: &'e str,
+}
 
 fn status(error: &Error) -> StatusCode {
     match error {
@@ -39,6 +47,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Platform(_) => StatusCode::BAD_GATEWAY,
         Error::Timeout
         | Error::StoreUnavailable
+        | Error::AuditUnavailable
         | Error::RenewalUnavailable
         | Error::ClientUnavailable(_)
         | Error::RegistrationsExhausted { .. }
@@ -50,8 +59,9 @@ fn status(error: &Error) -> StatusCode {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = status(&self);
-        let body = json!({ "error": self.code(), "error_description": self.description() });
-        let mut response = (status, no_store(Json(body))).into_response();
+        let body = ErrorBody { error: self.code(), error_description: self.description() };
+        let mut response = (status, no_store(Json(&body))).into_response();
+        refused(&mut response, &self);
         let headers = response.headers_mut();
         match self {
             Self::InvalidClient(_) => {
@@ -70,6 +80,15 @@ impl IntoResponse for Error {
         }
         response
     }
+}
+
+/// Tells what surrounds the handlers which error an answer stands for.
+#[derive(Clone)]
+pub(super) struct Refused(pub(super) Error);
+
+/// Marks an answer as one for this error, whatever it looks like.
+pub(super) fn refused(response: &mut Response, error: &Error) {
+    response.extensions_mut().insert(Refused(error.clone()));
 }
 
 /// The JSON face of `/authorize`: every error that is not this service's own is 400.

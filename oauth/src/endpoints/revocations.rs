@@ -8,11 +8,32 @@ use axum::{
     response::Response,
 };
 
-use super::{authenticate, parameters::Parameters, reply};
+use super::{
+    authenticate,
+    openapi::{
+        answers::{Failures, GatewayRefused},
+        forms::RevocationsQuery,
+        schemas::Revocations,
+    },
+    parameters::Parameters,
+    reply,
+    reply::ErrorBody,
+};
 use crate::{app::App, error::Error};
 
 /// `after`: the number of the last event that the gateway knows. `wait`: how long it would wait for
 /// another one, in seconds; without it the answer comes at once.
+#[utoipa::path(
+    get,
+    path = "/revocations",
+    params(RevocationsQuery),
+    responses(
+        (status = 200, description = "What has ended since.", body = Revocations),
+        (status = 400, description = "The query is refused.", body = ErrorBody<'static>),
+        GatewayRefused, Failures,
+    ),
+    security(("gateway_credential" = [])),
+)]
 pub(super) async fn revocations(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

@@ -7,11 +7,28 @@ use axum::{
     response::Response,
 };
 
-use super::{authenticate, parameters, reply};
+use super::{
+    authenticate,
+    openapi::{
+        answers::{ClientRefused, Failures, Forms},
+        forms::RevocationForm,
+    },
+    parameters, reply,
+};
 use crate::{app::App, error::Error};
 
 /// 200 without a body, whether or not there was such a token (section 2.2). `token_type_hint` is not
 /// needed: a token says what it is.
+#[utoipa::path(
+    post,
+    path = "/revoke",
+    request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The token is not good, or not good any more."),
+        Forms, ClientRefused, Failures,
+    ),
+    security((), ("client_secret_basic" = [])),
+)]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     request: Request,

@@ -8,7 +8,16 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{authenticate, parameters, parameters::Parameters, reply};
+use super::{
+    authenticate,
+    openapi::{
+        answers::{ClientRefused, Failures, Forms},
+        forms::TokenForm,
+    },
+    parameters,
+    parameters::Parameters,
+    reply,
+};
 use crate::{
     app::App,
     error::Error,
@@ -18,7 +27,7 @@ use crate::{
 
 /// The answer. Beside the standard fields stand the facts that clients of the old bridge read; the
 /// live session id is among them only where a setting says so.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct TokenReply<'r> {
     access_token: &'r str,
     token_type: &'static str,
@@ -40,6 +49,17 @@ struct TokenReply<'r> {
     sid: Option<&'r str>,
 }
 
+/// A code or a refresh token into tokens.
+#[utoipa::path(
+    post,
+    path = "/token",
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The tokens.", body = TokenReply<'static>),
+        Forms, ClientRefused, Failures,
+    ),
+    security((), ("client_secret_basic" = [])),
+)]
 pub(super) async fn token(
     State(app): State<Arc<App>>,
     request: Request,

@@ -10,7 +10,10 @@ use axum::{
 use ib_contract::InactiveReason;
 use serde::Serialize;
 
-use super::{authenticate, metadata, parameters::Parameters, reply};
+use super::{
+    authenticate, metadata, openapi::answers::Failures, parameters::Parameters, reply,
+    reply::ErrorBody,
+};
 use crate::{
     app::App,
     error::Error,
@@ -22,7 +25,7 @@ const SCOPE: &str = "profile";
 
 /// IntelligenceBank's own id of the user stands in `sub`, as clients of the old bridge expect. It names
 /// the user within a customer, so that only with `ib_client_id` or `ib_platform_url` nobody else is meant.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct UserInfo {
     sub: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +46,25 @@ struct UserInfo {
     ib_platform_url: String,
 }
 
+/// Who the token speaks for.
+#[utoipa::path(
+    get,
+    path = "/userinfo",
+    responses(
+        (status = 200, description = "The person.", body = UserInfo),
+        (status = 400, description = "The request is refused.", body = ErrorBody<'static>),
+        (
+            status = 401, description = "No token, or none that is good.", body = ErrorBody<'static>,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 section 3, RFC 9728.")),
+        ),
+        (
+            status = 403, description = "`insufficient_scope`.", body = ErrorBody<'static>,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 section 3, RFC 9728.")),
+        ),
+        Failures,
+    ),
+    security(("access_token" = [])),
+)]
 pub(super) async fn userinfo(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

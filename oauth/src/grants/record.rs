@@ -37,6 +37,14 @@ pub(crate) struct ActiveCode {
 }
 
 impl CodeRecord {
+    /// Whom an unused code speaks for.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Active(active) => Some(&active.session.person.uuid),
+            Self::Spent(_) => None,
+        }
+    }
+
     pub(crate) fn active(request: AuthorizationRequest, session: Session) -> Self {
         Self::Active(Box::new(ActiveCode { request, session }))
     }

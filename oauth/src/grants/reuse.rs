@@ -2,7 +2,13 @@
 //! 4.1.2, RFC 9700 section 4.14.2). Only its own client can cause that.
 
 use super::{Exchange, Grants, record::SpentCode};
-use crate::{clients::Client, error::Error, metrics::Replayed, pkce};
+use crate::{
+    audit::{self, Entry, Event, Outcome},
+    clients::Client,
+    error::Error,
+    metrics::Replayed,
+    pkce,
+};
 
 impl Grants {
     /// A spent code was presented by `client`. Codes stand in histories and logs: whoever is not the
@@ -23,6 +29,8 @@ impl Grants {
             return Ok(());
         }
         self.metrics.replay(Replayed::Code);
+        let entry = Entry::new(Event::CodeReplayed, Outcome::Denied);
+        audit::record(&entry.client(&client.id).grant(&spent.grant));
         tracing::warn!(client = client.id, "a code was used again; its grant is revoked");
         self.revoke(&spent.grant).await
     }
@@ -34,6 +42,8 @@ impl Grants {
         grant: &str,
     ) -> Result<(), Error> {
         self.metrics.replay(Replayed::RefreshToken);
+        let entry = Entry::new(Event::RefreshTokenReused, Outcome::Denied);
+        audit::record(&entry.client(&client.id).grant(grant));
         tracing::warn!(client = client.id, "a refresh token was used again; its grant is revoked");
         self.revoke(grant).await
     }

@@ -9,7 +9,15 @@ use super::{
     AccessRecord, Grants,
     record::{Grant, RefreshRecord},
 };
-use crate::{clients::Client, error::Error, sessions::Session, tokens::RefreshToken};
+use crate::{
+    audit::{self, Entry, Event},
+    clients::Client,
+    error::Error,
+    metrics::SessionEvent,
+    sessions::Session,
+    store::Applied,
+    tokens::RefreshToken,
+};
 
 /// Who logs out, and by which token.
 pub(crate) enum LogOut {
@@ -34,7 +42,12 @@ impl Grants {
         };
         let id = found.record.grant;
         match self.records.get::<Grant>(&id, now).await? {
-            Some(grant) if grant.record.client_id == client.id => self.revoke(&id).await,
+            Some(grant) if grant.record.client_id == client.id => {
+                self.revoke(&id).await?;
+                let entry = Entry::success(Event::GrantRevoked).client(&client.id);
+                audit::record(&entry.subject(&grant.record.sub).grant(&id));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -92,7 +105,10 @@ impl Grants {
                     // A conflict: it has ended, or been revoked, in the meantime.
                     feed.publish(Revoked::TokenSha256(id), changes, now).await.map(|_| ())
                 })
-                .await
+                .await?;
+                let entry = Entry::success(Event::TokenRevoked).client(&client.id);
+                audit::record(&entry.subject(&access.record.sub).grant(&access.record.grant));
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -106,7 +122,13 @@ impl Grants {
         let grant = grant.to_owned();
         to_its_end(async move {
             let changes = records.changes().take::<Grant>(&grant).remove::<Session>(&grant);
-            feed.publish(Revoked::Session(grant), changes, now).await.map(|_| ())
+            let applied = feed.publish(Revoked::Session(grant.clone()), changes, now).await?;
+            if applied == Applied::Yes {
+                records.metrics().session(SessionEvent::Revoked);
+                let entry = Entry::success(Event::SessionEnded).reason("revoked");
+                audit::record(&entry.grant(&grant));
+            }
+            Ok(())
         })
         .await
     }
@@ -116,5 +138,5 @@ impl Grants {
 async fn to_its_end(
     work: impl Future<Output = Result<(), Error>> + Send + 'static,
 ) -> Result<(), Error> {
-    tokio::spawn(work.in_current_span()).await.unwrap_or(Err(Error::Internal))
+    tokio::spawn(audit::carried(work).in_current_span()).await.unwrap_or(Err(Error::Internal))
 }

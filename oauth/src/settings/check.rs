@@ -18,13 +18,14 @@ use super::{
 use crate::{
     hosts::{HostList, HostPattern, is_host},
     live::Live,
-    telemetry,
 };
 
+mod audit;
 mod client_sources;
 mod clients;
 mod keys;
 mod signing;
+mod telemetry;
 
 const DAY: u64 = 24 * 3_600;
 
@@ -83,7 +84,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     }
     let issuer = issuer(&file.issuer, in_development, found);
     let resources = resources(&issuer, file.resource.as_deref(), file.additional_resources, found);
-    if let Err(cause) = telemetry::parse_filter(&file.log) {
+    if let Err(cause) = crate::telemetry::parse_filter(&file.log) {
         found.add("log", cause);
     }
     if file.listen.public == file.listen.internal && file.listen.public.port() != 0 {
@@ -115,6 +116,8 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
     let server = server(&file.server, found);
+    let audit = audit::check(file.audit, found);
+    let telemetry = telemetry::check(file.telemetry, found);
     let clients = clients::check(file.clients, found);
     let registration =
         client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
@@ -144,6 +147,8 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             tokens,
             sessions,
             server,
+            audit,
+            telemetry,
             clients,
             registration,
             client_documents,

@@ -6,11 +6,15 @@ use serde::{Deserialize, Deserializer};
 
 use super::AccessTokenFormat;
 
+mod audit;
 mod client_sources;
 mod keys;
+mod telemetry;
 
+pub(super) use audit::{Audit, AuditTo};
 pub(super) use client_sources::{ClientDocuments, Registration};
 pub(super) use keys::{Gateway, KeyFile, KeySource, Keys, SecretFile, Source};
+pub(super) use telemetry::Telemetry;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +39,10 @@ pub(super) struct File {
     pub(super) sessions: Sessions,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) server: Server,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) audit: Audit,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) telemetry: Telemetry,
     pub(super) development: Option<Development>,
     pub(super) clients: Vec<Client>,
     #[serde(default, deserialize_with = "or_default")]

@@ -13,7 +13,7 @@ use super::{
 /// What every variable begins with.
 const PREFIX: &str = "IB_OAUTH__";
 /// The sections in which nobody writes a secret or the name of its file.
-const WITHOUT_SECRETS: [&str; 12] = [
+const WITHOUT_SECRETS: [&str; 14] = [
     "issuer",
     "listen",
     "log",
@@ -24,6 +24,8 @@ const WITHOUT_SECRETS: [&str; 12] = [
     "tokens",
     "sessions",
     "server",
+    "audit",
+    "telemetry",
     "development",
     "client_documents",
 ];

@@ -5,8 +5,10 @@ use tempfile::TempDir;
 
 use super::{Settings, SettingsError};
 
+mod audit;
 mod client_sources;
 mod keys;
+mod telemetry;
 
 const EXAMPLE: &str = include_str!("../../example.yaml");
 
@@ -76,6 +78,8 @@ fn the_example_names_the_defaults_that_the_service_has() {
                     && !field.starts_with("extra_ca_file")
                     && !field.starts_with("logout_path")
                     && !field.starts_with("initial_access_token_file")
+                    && !field.starts_with("file: /var/log")
+                    && !field.starts_with("otlp_endpoint")
                     && !field.contains("`") =>
             {
                 format!("  {field}\n")
@@ -90,6 +94,7 @@ fn the_example_names_the_defaults_that_the_service_has() {
         format!("{:?} {:?} {:?}", settings.tokens, settings.sessions, settings.server)
             + &format!("{:?} {:?}", settings.store, settings.intelligencebank)
             + &format!("{:?} {:?}", settings.registration, settings.client_documents)
+            + &format!("{:?} {:?}", settings.audit, settings.telemetry)
     };
     assert_eq!(describe(&plain), describe(&shown));
 }

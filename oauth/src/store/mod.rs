@@ -9,6 +9,7 @@ use std::{fmt, pin::Pin};
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub(crate) mod measured;
 pub(crate) mod redb;
 
 /// Most operations in one [`Store::apply`].

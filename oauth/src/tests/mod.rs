@@ -14,11 +14,18 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::{
-    app::App, authorization::percent_encode, clock::ManualClock, endpoints, metrics::Metrics,
-    records::Records, settings::Settings, store::redb::RedbStore,
+    app::App,
+    authorization::percent_encode,
+    clock::ManualClock,
+    endpoints,
+    metrics::Metrics,
+    records::Records,
+    settings::Settings,
+    store::{measured::Measured, redb::RedbStore},
 };
 
 mod assertion;
+mod audit;
 mod authorize;
 mod client_documents;
 mod concurrency;
@@ -50,6 +57,7 @@ mod secrets;
 mod tags;
 mod taken_away;
 mod token;
+mod traces;
 
 pub(crate) use client_documents::ScriptedDocuments;
 use scripted::Scripted;
@@ -114,10 +122,10 @@ clients:
 }
 
 /// One running service.
-struct Kit {
-    app: Arc<App>,
-    public: Router,
-    internal: Router,
+pub(crate) struct Kit {
+    pub(crate) app: Arc<App>,
+    pub(crate) public: Router,
+    pub(crate) internal: Router,
     clock: Arc<ManualClock>,
     upstream: Arc<Scripted>,
     documents: Arc<ScriptedDocuments>,
@@ -126,11 +134,11 @@ struct Kit {
 }
 
 impl Kit {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with("")
     }
 
-    fn with(more: &str) -> Self {
+    pub(crate) fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings_text(&folder, more);
         let clock = Arc::new(ManualClock::at(NOW));
@@ -146,6 +154,8 @@ impl Kit {
         let settings = Arc::new(Settings::parse(&text, &[]).unwrap());
         let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes).unwrap();
         let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
+        metrics.started(NOW);
+        let store = Measured::new(Arc::new(store), clock.clone(), Arc::clone(&metrics));
         let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
         let documents = Arc::new(ScriptedDocuments::default());
         let app = App::with_documents(
@@ -173,7 +183,7 @@ impl Kit {
         Self::open(folder, settings, clock, upstream)
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
@@ -190,7 +200,7 @@ impl Kit {
         Answer::of(self.public.clone().oneshot(request).await.unwrap()).await
     }
 
-    async fn send_internal(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send_internal(&self, request: Request<Body>) -> Answer {
         Answer::of(self.internal.clone().oneshot(request).await.unwrap()).await
     }
 
@@ -243,10 +253,10 @@ impl Kit {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-struct Answer {
-    status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -257,7 +267,7 @@ impl Answer {
         Self { status: parts.status, headers: parts.headers, text }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
     }
 

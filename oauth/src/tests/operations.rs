@@ -9,10 +9,20 @@ use axum::{
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
-use super::{Answer, Kit, settings_text};
+use super::{Answer, Kit, PLATFORM, authorize_url, settings_text};
 use crate::{
-    app::App, clock::SystemClock, endpoints, metrics::Metrics, records::Records, server,
-    settings::Settings, store::redb::RedbStore,
+    app::App,
+    clock::SystemClock,
+    endpoints,
+    metrics::Metrics,
+    records::Records,
+    server,
+    settings::Settings,
+    store::{
+        Applied, Change, Condition, Key, Operation, Store as _, Table, measured::Measured,
+        redb::RedbStore,
+    },
+    upstreams::UpstreamError,
 };
 
 #[tokio::test]
@@ -53,6 +63,7 @@ async fn durations_are_put_into_their_buckets_whether_or_not_anybody_scrapes() {
 async fn every_metric_that_an_operator_scrapes_is_explained() {
     let kit = Kit::new();
     kit.tokens().await;
+    kit.get("/nowhere").await.expect(404, "not_found");
     let rendered = kit.app.metrics.render();
     let shown: Vec<_> = rendered.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
     let documentation = include_str!("../../../docs/observability.md");
@@ -60,5 +71,49 @@ async fn every_metric_that_an_operator_scrapes_is_explained() {
         let name = line.split(' ').next().unwrap();
         assert!(documentation.contains(&format!("| `{name}` |")), "{name} is not documented");
     }
-    assert_eq!(shown.len(), documentation.matches("| `oauth_").count(), "{shown:?}");
+    let documented = ["| `oauth_", "| `process_"].map(|name| documentation.matches(name).count());
+    assert_eq!(shown.len(), documented.iter().sum::<usize>(), "{shown:?}");
+}
+
+#[tokio::test]
+async fn an_operator_sees_what_the_platform_and_the_store_were_asked_and_how_it_ended() {
+    let kit = Kit::new();
+    kit.tokens().await;
+    kit.exchange(&kit.code().await).await;
+    for (series, value) in [
+        (r#"oauth_upstream_requests_total{request="begin",outcome="begun"}"#, "2"),
+        (r#"oauth_upstream_requests_total{request="read",outcome="complete"}"#, "2"),
+        (r#"oauth_upstream_request_duration_seconds_count{request="read"}"#, "2"),
+        (r#"oauth_sessions_total{event="begun"}"#, "2"),
+        (r#"oauth_store_operation_duration_seconds_count{operation="apply"}"#, "6"),
+        (r#"oauth_store_operations_total{operation="apply",outcome="done"}"#, "6"),
+    ] {
+        assert_eq!(kit.metric(series), value, "{series}");
+    }
+    kit.upstream.begins_with(Err(UpstreamError::Unreachable("it took too long")));
+    kit.get_json(&authorize_url(&[("platform_url", PLATFORM)])).await;
+    let unreachable = r#"oauth_upstream_requests_total{request="begin",outcome="unreachable"}"#;
+    assert_eq!(kit.metric(unreachable), "1");
+    let error = r#"oauth_errors_total{endpoint="/authorize",cause="platform",fault="upstream"}"#;
+    assert_eq!(kit.metric(error), "1");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_seen_in_the_metrics() {
+    let (metrics, clock) = (Arc::new(Metrics::new()), Arc::new(SystemClock::new()));
+    let folder = tempfile::tempdir().unwrap();
+    let engine = RedbStore::open(&folder.path().join("store.redb"), 4 * 1024 * 1024).unwrap();
+    let engine = Arc::new(engine);
+    let store = Measured::new(engine.clone(), clock, Arc::clone(&metrics));
+    let key = Key::new(Table::Grant, "one");
+    let (condition, change) = (Condition::Present, Change::Keep);
+    let operation = Operation { key, condition, change };
+    assert_eq!(store.apply(vec![operation.clone()], 1).await, Ok(Applied::Conflict));
+    engine.kill_writer().await;
+    assert!(store.apply(vec![operation], 1).await.is_err());
+    let rendered = metrics.render();
+    for outcome in ["conflict", "failed"] {
+        let series = "oauth_store_operations_total{operation=\"apply\",outcome=\"";
+        assert!(rendered.contains(&format!("{series}{outcome}\"}} 1")), "{rendered}");
+    }
 }

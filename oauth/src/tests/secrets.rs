@@ -14,6 +14,7 @@ use super::{
     scripted::SID, text,
 };
 use crate::{
+    settings::TelemetrySettings,
     telemetry,
     upstreams::{UpstreamError, UpstreamSession},
 };
@@ -51,7 +52,8 @@ fn capture() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let filter = telemetry::parse_filter("trace,hyper=trace,h2=trace,reqwest=trace").unwrap();
-        let subscriber = telemetry::subscriber(filter, || Captured);
+        let settings = TelemetrySettings { otlp_endpoint: None, sample: 1.0 };
+        let (subscriber, _telemetry) = telemetry::build(filter, &settings, || Captured).unwrap();
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
     CAPTURED.set(Some(Vec::new()));

@@ -10,6 +10,7 @@ mod addresses;
 pub(crate) mod client_documents;
 mod https;
 pub(crate) mod intelligencebank;
+pub(crate) mod measured;
 mod resolver;
 
 /// Where people log in, in a browser, to begin a session.

@@ -181,8 +181,10 @@ fn a_head_request_is_refused_without_a_body() {
 }
 
 #[test]
-fn the_health_of_the_gateway_is_public() {
-    assert_eq!(GATEWAY.send(&Request::get(GATEWAY.path("/healthz"))).status, 200);
+fn the_health_of_the_gateway_and_its_description_are_public() {
+    for path in ["/healthz", "/openapi.json"] {
+        assert_eq!(GATEWAY.send(&Request::get(GATEWAY.path(path))).status, 200, "{path}");
+    }
 }
 
 #[track_caller]

@@ -9,6 +9,7 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 
+use super::super::{openapi::answers::Failures, reply};
 use crate::{
     authorization::AuthorizationRequest,
     clients::{Client, Source},
@@ -124,7 +125,9 @@ pub(super) fn error(settings: &Settings, error: &Error) -> Response {
         code: error.code(),
         description: error.description(),
     };
-    render(status, &page)
+    let mut response = render(status, &page);
+    reply::refused(&mut response, error);
+    response
 }
 
 /// Who says that this is the client's name, where that is not the operator.
@@ -166,12 +169,28 @@ fn render(status: StatusCode, page: &impl Template) -> Response {
     (status, headers, Html(html)).into_response()
 }
 
-/// `GET /assets/login.css`.
+/// The stylesheet of the pages.
+#[utoipa::path(
+    get,
+    path = "/assets/login.css",
+    responses(
+        (status = 200, description = "The file.", body = String, content_type = "text/css"),
+        Failures,
+    ),
+)]
 pub(in crate::endpoints) async fn stylesheet() -> Response {
     asset("text/css; charset=utf-8", STYLESHEET)
 }
 
-/// `GET /assets/login.js`.
+/// The script of the pages.
+#[utoipa::path(
+    get,
+    path = "/assets/login.js",
+    responses(
+        (status = 200, description = "The file.", body = String, content_type = "text/javascript"),
+        Failures,
+    ),
+)]
 pub(in crate::endpoints) async fn script() -> Response {
     asset("text/javascript; charset=utf-8", SCRIPT)
 }
