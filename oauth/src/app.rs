@@ -3,8 +3,16 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Clock, feed::Feed, grants::Grants, logins::Logins, metrics::Metrics, records::Records,
-    renewals::Renewals, settings::Settings, upstreams::LoginUpstream,
+    clock::Clock,
+    feed::Feed,
+    grants::Grants,
+    limits::Limits,
+    logins::Logins,
+    metrics::Metrics,
+    records::Records,
+    renewals::Renewals,
+    settings::Settings,
+    upstreams::{LoginUpstream, guard::Guarded},
 };
 
 /// The service without its listeners.
@@ -17,6 +25,7 @@ pub(crate) struct App {
     pub(crate) logins: Logins,
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
+    pub(crate) limits: Limits,
 }
 
 impl App {
@@ -27,6 +36,10 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let metrics = Arc::clone(records.metrics());
+        let limits = Limits::new(&settings.limits, &clock, Arc::clone(&metrics));
+        let bounds = settings.intelligencebank.bounds;
+        let guarded = Guarded::new(upstream, bounds, Arc::clone(&clock), Arc::clone(&metrics));
+        let upstream: Arc<dyn LoginUpstream> = Arc::new(guarded);
         let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
         let feed = Arc::new(feed);
         let logins = Logins::new(
@@ -50,6 +63,6 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&settings),
         );
-        Self { settings, clock, records, metrics, feed, logins, grants, renewals }
+        Self { settings, clock, records, metrics, feed, logins, grants, renewals, limits }
     }
 }

@@ -62,6 +62,15 @@ pub(crate) enum Error {
     Platform(&'static str),
     /// IntelligenceBank cannot be asked about a session now; nothing has been decided.
     RenewalUnavailable,
+    /// The caller asks more often than it may.
+    RateLimited {
+        /// Seconds until it may ask again.
+        retry_after: u64,
+    },
+    /// The body came too slowly.
+    SlowBody,
+    /// The URI is longer than the service reads.
+    UriTooLong,
     /// A bound of this service is reached; later there may be room.
     Busy,
     /// The store is out of order; the cause has been logged.
@@ -85,7 +94,8 @@ impl Error {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) | Self::MissingToken | Self::BodyTooLarge => "invalid_request",
-            Self::MethodNotAllowed => "invalid_request",
+            Self::MethodNotAllowed | Self::SlowBody | Self::UriTooLong => "invalid_request",
+            Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::InvalidClient(_) | Self::InvalidGatewayCredential => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -132,6 +142,9 @@ impl Error {
             Self::BodyTooLarge => "The request body is too large",
             Self::Timeout => "The request took too long",
             Self::RenewalUnavailable => "The platform cannot be asked about the session now",
+            Self::RateLimited { .. } => "Too many requests; try again later",
+            Self::SlowBody => "The request body did not come in time",
+            Self::UriTooLong => "The URI is too long",
             Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::Internal => "The service failed to answer this request",

@@ -15,6 +15,8 @@ mod error;
 mod feed;
 mod grants;
 mod hosts;
+mod internal_tls;
+mod limits;
 mod logins;
 mod metrics;
 mod pkce;

@@ -15,6 +15,11 @@ const REPLAYS: &str = "oauth_replays_total";
 const RENEWALS: &str = "oauth_renewals_total";
 const REVOCATIONS: &str = "oauth_revocations_total";
 const FEED_WAITING: &str = "oauth_revocation_feed_waiting";
+const LIMITED: &str = "oauth_limited_total";
+const CIRCUITS_OPENED: &str = "oauth_platform_circuits_opened_total";
+const PLATFORM_REFUSED: &str = "oauth_platform_requests_refused_total";
+const TLS_RELOADS: &str = "oauth_internal_tls_reloads_total";
+const TLS_REFUSED: &str = "oauth_internal_tls_refused_total";
 const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
 /// Upper bounds of the histogram's buckets, in seconds.
 const BUCKETS: [f64; 12] =
@@ -199,6 +204,32 @@ impl Metrics {
         self.count(UNKNOWN_KEYS, &[], 1);
     }
 
+    /// A request was refused at a limit; the labels are those of [`crate::limits`].
+    pub(crate) fn limited(&self, limit: &'static str, endpoint: &'static str) {
+        self.count(LIMITED, &[("limit", limit), ("endpoint", endpoint)], 1);
+    }
+
+    /// A platform is not asked for a while.
+    pub(crate) fn circuit_opened(&self) {
+        self.count(CIRCUITS_OPENED, &[], 1);
+    }
+
+    /// A platform was not asked: `circuit_open` or `busy`.
+    pub(crate) fn platform_refused(&self, reason: &'static str) {
+        self.count(PLATFORM_REFUSED, &[("reason", reason)], 1);
+    }
+
+    /// The certificates of the internal port have changed.
+    pub(crate) fn internal_tls_reloaded(&self, is_usable: bool) {
+        let result = if is_usable { "replaced" } else { "unusable" };
+        self.count(TLS_RELOADS, &[("result", result)], 1);
+    }
+
+    /// A peer of the internal port did not get through the TLS handshake.
+    pub(crate) fn internal_tls_refused(&self) {
+        self.count(TLS_REFUSED, &[], 1);
+    }
+
     fn count(&self, name: &'static str, labels: &[(&'static str, &'static str)], by: u64) {
         let labels: Vec<_> =
             labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect();
@@ -215,6 +246,11 @@ impl Metrics {
             (REPLAYS, "Codes and refresh tokens presented a second time; each ended its grant."),
             (RENEWALS, "Renewals asked for by the gateway, by cause and result."),
             (REVOCATIONS, "Events of the revocation feed, by what ended."),
+            (LIMITED, "Requests refused at a limit, by limit and endpoint."),
+            (CIRCUITS_OPENED, "How often a platform was left alone for a while."),
+            (PLATFORM_REFUSED, "Requests of platforms that were not made, by reason."),
+            (TLS_RELOADS, "Changes of the internal port's certificates, by result."),
+            (TLS_REFUSED, "TLS handshakes that failed on the internal port."),
             (UNKNOWN_KEYS, "Records read whose sealing key is not configured; taken as absent."),
         ];
         for (name, help) in counters {
@@ -245,6 +281,17 @@ impl Metrics {
         for what in ["code", "refresh_token"] {
             self.count(REPLAYS, &[("what", what)], 0);
         }
+        for endpoint in ["login", "poll", "token", "introspect", "revoke"] {
+            self.count(LIMITED, &[("limit", "address"), ("endpoint", endpoint)], 0);
+        }
+        self.count(CIRCUITS_OPENED, &[], 0);
+        for reason in ["circuit_open", "busy"] {
+            self.count(PLATFORM_REFUSED, &[("reason", reason)], 0);
+        }
+        for result in ["replaced", "unusable"] {
+            self.count(TLS_RELOADS, &[("result", result)], 0);
+        }
+        self.count(TLS_REFUSED, &[], 0);
         self.count(UNKNOWN_KEYS, &[], 0);
     }
 }

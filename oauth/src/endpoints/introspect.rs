@@ -11,11 +11,12 @@ use axum::{
 use ib_contract::{ActiveToken, Introspection};
 use serde_json::json;
 
-use super::{authenticate, parameters, reply};
+use super::{authenticate, caller::Caller as Asker, parameters, reply};
 use crate::{
     app::App,
     error::Error,
     grants::{GoodToken, Looked},
+    limits::Endpoint,
     metrics::{Caller, IntrospectionResult},
 };
 
@@ -38,10 +39,16 @@ pub(super) fn gateway_answer(app: &App, looked: Looked) -> Response {
 
 pub(super) async fn for_clients(
     State(app): State<Arc<App>>,
+    asker: Asker,
     request: Request,
 ) -> Result<Response, Error> {
-    let check =
-        |headers: &HeaderMap| authenticate::confidential_client(&app.settings, headers).map(|_| ());
+    app.limits.address(Endpoint::Introspect, asker.0)?;
+    let check = |headers: &HeaderMap| {
+        let client = asker.authenticated(&app, Endpoint::Introspect, || {
+            authenticate::confidential_client(&app.settings, headers)
+        });
+        client.map(|_| ())
+    };
     Ok(match look_up(&app, Caller::Client, check, request).await? {
         Looked::Refused(_) => reply::json(&json!({ "active": false })),
         Looked::Good(good) => {
@@ -70,7 +77,7 @@ async fn look_up(
 ) -> Result<Looked, Error> {
     let looked = async {
         check(request.headers())?;
-        let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+        let form = parameters::form(request, app.settings.server).await?;
         app.grants.look_up(form.parameters.required("token")?).await
     }
     .await;

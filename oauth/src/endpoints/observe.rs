@@ -13,6 +13,8 @@ use tracing::Instrument as _;
 
 use crate::{app::App, error::Error};
 
+/// Longest path and query together, in bytes.
+const LONGEST_URI: usize = 16 * 1024;
 /// Longest request id that is carried into the log.
 const LONGEST_REQUEST_ID: usize = 64;
 
@@ -40,7 +42,12 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let request_id = request_id(request.headers()).unwrap_or_default().to_owned();
     let span = tracing::info_span!("request", request_id, endpoint);
     let begun = app.clock.monotonic();
-    let response = next.run(request).instrument(span.clone()).await;
+    let path_and_query = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    let response = if path_and_query > LONGEST_URI {
+        Error::UriTooLong.into_response()
+    } else {
+        next.run(request).instrument(span.clone()).await
+    };
     let duration = app.clock.monotonic().saturating_sub(begun);
     let status = response.status().as_u16();
     app.metrics.request(&endpoint, status, duration);

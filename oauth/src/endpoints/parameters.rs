@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, header},
 };
 
-use crate::error::Error;
+use crate::{error::Error, settings::ServerSettings};
 
 /// Names that may come once only. `resource` may be repeated (RFC 8707 section 2).
 const ONCE: [&str; 23] = [
@@ -132,20 +132,20 @@ pub(super) struct Form {
     pub(super) body: Bytes,
 }
 
-/// Reads a form of at most `limit` bytes, in which no known name comes twice. Credentials in the
+/// Reads a form within the server's bounds, in which no known name comes twice. Credentials in the
 /// query are refused (RFC 6749 section 2.3.1), since URLs end up in logs.
-pub(super) async fn form(request: Request, limit: usize) -> Result<Form, Error> {
+pub(super) async fn form(request: Request, bounds: ServerSettings) -> Result<Form, Error> {
     let query = Parameters::of_query(request.uri().query())?;
     if NEVER_IN_A_QUERY.iter().any(|name| query.all(name).next().is_some()) {
         return Err(Error::invalid_request("Parameters belong in the request body"));
     }
-    let form = plain_form(request, limit).await?;
+    let form = plain_form(request, bounds).await?;
     form.parameters.refuse_repeated()?;
     Ok(form)
 }
 
-/// Reads a form of at most `limit` bytes, and leaves what is in it to the caller.
-pub(super) async fn plain_form(request: Request, limit: usize) -> Result<Form, Error> {
+/// Reads a form within the server's bounds, and leaves what is in it to the caller.
+pub(super) async fn plain_form(request: Request, bounds: ServerSettings) -> Result<Form, Error> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
@@ -161,7 +161,9 @@ pub(super) async fn plain_form(request: Request, limit: usize) -> Result<Form, E
         return Err(Error::invalid_request("The body must be application/x-www-form-urlencoded"));
     }
     // A body that broke off is answered likewise, if anyone is left to hear it.
-    let body = axum::body::to_bytes(body, limit).await.map_err(|_| Error::BodyTooLarge)?;
+    let body = axum::body::to_bytes(body, bounds.maximum_body_bytes);
+    let body = tokio::time::timeout(bounds.body_timeout, body).await;
+    let body = body.map_err(|_| Error::SlowBody)?.map_err(|_| Error::BodyTooLarge)?;
     let parameters = Parameters::parse(&body);
     Ok(Form { headers, parameters, body })
 }

@@ -9,16 +9,18 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{cookie, parameters::Parameters, reply};
-use crate::{app::App, error::Error, logins::Poll, tokens::PollToken};
+use super::{caller::Caller, cookie, parameters::Parameters, reply};
+use crate::{app::App, error::Error, limits::Endpoint, logins::Poll, tokens::PollToken};
 
 /// 404 `authorization_pending` while the login runs; 200 with `redirect_url` when it is done, again
 /// for the lifetime of the code, since an answer may get lost; 400 when it ended without a code.
 pub(super) async fn poll(
     State(app): State<Arc<App>>,
+    caller: Caller,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Error> {
+    app.limits.address(Endpoint::Poll, caller.0)?;
     let parameters = Parameters::of_query(uri.query())?;
     let token = PollToken::parse(parameters.required("token")?).ok_or(Error::ExpiredToken)?;
     let browser = cookie::browser(&app.settings, &headers);

@@ -7,17 +7,21 @@ use axum::{
     response::Response,
 };
 
-use super::{authenticate, parameters, reply};
-use crate::{app::App, error::Error};
+use super::{authenticate, caller::Caller, parameters, reply};
+use crate::{app::App, error::Error, limits::Endpoint};
 
 /// 200 without a body, whether or not there was such a token (section 2.2). `token_type_hint` is not
 /// needed: a token says what it is.
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Error> {
-    let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
-    let client = authenticate::client(&app.settings, &form.headers, &form.parameters)?;
+    app.limits.address(Endpoint::Revoke, caller.0)?;
+    let form = parameters::form(request, app.settings.server).await?;
+    let client = caller.authenticated(&app, Endpoint::Revoke, || {
+        authenticate::client(&app.settings, &form.headers, &form.parameters)
+    })?;
     app.grants.revoke_token(client, form.parameters.required("token")?).await?;
     Ok(reply::done())
 }

@@ -8,11 +8,12 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{authenticate, parameters, parameters::Parameters, reply};
+use super::{authenticate, caller::Caller, parameters, parameters::Parameters, reply};
 use crate::{
     app::App,
     error::Error,
     grants::{Exchange, Issued, Refresh},
+    limits::Endpoint,
     settings::Resources,
 };
 
@@ -42,15 +43,19 @@ struct TokenReply<'r> {
 
 pub(super) async fn token(
     State(app): State<Arc<App>>,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Error> {
-    let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+    app.limits.address(Endpoint::Token, caller.0)?;
+    let form = parameters::form(request, app.settings.server).await?;
     let parameters = &form.parameters;
     let grant_type = parameters.required("grant_type")?;
     if !["authorization_code", "refresh_token"].contains(&grant_type) {
         return Err(Error::UnsupportedGrantType);
     }
-    let client = authenticate::client(&app.settings, &form.headers, parameters)?;
+    let client = caller.authenticated(&app, Endpoint::Token, || {
+        authenticate::client(&app.settings, &form.headers, parameters)
+    })?;
     let audience = audience(&app.settings.resources, parameters)?;
     let issued = if grant_type == "authorization_code" {
         let exchange = Exchange {

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     IntelligenceBankSettings, Issuer, Problem, Resources, ServerSettings, SessionSettings,
-    Settings, SettingsError, StoreSettings, TokenSettings,
+    Settings, SettingsError, StoreSettings, TokenSettings, UpstreamBounds,
     file::{self, File},
     secrets,
 };
@@ -16,7 +16,9 @@ use crate::{
 };
 
 mod clients;
+mod internal_tls;
 mod keys;
+mod limits;
 
 const DAY: u64 = 24 * 3_600;
 
@@ -101,6 +103,8 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
     let server = server(&file.server, found);
+    let limits = limits::check(&file.limits, found);
+    let internal_tls = file.internal_tls.map(|file| internal_tls::check(file, found));
     let clients = clients::check(file.clients, found);
 
     match sealer.zip(token_tags) {
@@ -118,6 +122,8 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             tokens,
             sessions,
             server,
+            limits,
+            internal_tls,
             clients,
             in_development,
             warnings: problems.warnings,
@@ -253,6 +259,28 @@ fn intelligencebank(
             file.poll_interval_milliseconds,
             0..=10_000,
         ),
+        bounds: UpstreamBounds {
+            concurrent: found.bytes(
+                "intelligencebank.maximum_concurrent",
+                file.maximum_concurrent,
+                1..=10_000,
+            ),
+            concurrent_per_platform: found.bytes(
+                "intelligencebank.maximum_concurrent_per_platform",
+                file.maximum_concurrent_per_platform,
+                1..=10_000,
+            ),
+            failures: found.range(
+                "intelligencebank.circuit_failures",
+                file.circuit_failures,
+                1..=1_000,
+            ),
+            open: found.seconds(
+                "intelligencebank.circuit_open_seconds",
+                file.circuit_open_seconds,
+                1..=300,
+            ),
+        },
         allow_private_addresses: development.allow_private_addresses,
         resolve: development.resolve,
     }
@@ -330,9 +358,30 @@ fn server(file: &file::Server, found: &mut Problems) -> ServerSettings {
             file.maximum_connections,
             1..=1_000_000,
         ),
+        maximum_header_bytes: found.bytes(
+            "server.maximum_header_bytes",
+            file.maximum_header_bytes,
+            // The HTTP library's own least.
+            8_192..=1024 * 1024,
+        ),
         header_timeout: found.seconds(
             "server.header_timeout_seconds",
             file.header_timeout_seconds,
+            1..=600,
+        ),
+        body_timeout: found.seconds(
+            "server.body_timeout_seconds",
+            file.body_timeout_seconds,
+            1..=600,
+        ),
+        write_timeout: found.seconds(
+            "server.write_timeout_seconds",
+            file.write_timeout_seconds,
+            1..=600,
+        ),
+        idle_timeout: found.seconds(
+            "server.idle_timeout_seconds",
+            file.idle_timeout_seconds,
             1..=600,
         ),
         request_timeout: found.seconds(
@@ -341,5 +390,6 @@ fn server(file: &file::Server, found: &mut Problems) -> ServerSettings {
             1..=600,
         ),
         shutdown: found.seconds("server.shutdown_seconds", file.shutdown_seconds, 1..=600),
+        trusted_hops: found.bytes("server.trusted_hops", file.trusted_hops, 0..=16),
     }
 }

@@ -13,7 +13,7 @@ use super::{
 /// What every variable begins with.
 const PREFIX: &str = "IB_OAUTH__";
 /// The sections in which nobody writes a secret or the name of its file.
-const WITHOUT_SECRETS: [&str; 11] = [
+const WITHOUT_SECRETS: [&str; 12] = [
     "issuer",
     "listen",
     "log",
@@ -24,6 +24,7 @@ const WITHOUT_SECRETS: [&str; 11] = [
     "tokens",
     "sessions",
     "server",
+    "limits",
     "development",
 ];
 /// Highest number of a list's element that a variable may name: the list is made that long.

@@ -85,6 +85,7 @@ fn the_example_names_the_defaults_that_the_service_has() {
         (Settings::parse(&written, &[]).unwrap(), Settings::parse(&shown, &[]).unwrap());
     let describe = |settings: &Settings| {
         format!("{:?} {:?} {:?}", settings.tokens, settings.sessions, settings.server)
+            + &format!("{:?}", settings.limits)
             + &format!("{:?} {:?}", settings.store, settings.intelligencebank)
     };
     assert_eq!(describe(&plain), describe(&shown));

@@ -7,6 +7,7 @@ use ib_contract::Secret;
 use serde::{Deserialize, Serialize};
 
 mod addresses;
+pub(crate) mod guard;
 pub(crate) mod intelligencebank;
 mod resolver;
 
@@ -87,6 +88,12 @@ pub(crate) enum UpstreamError {
     /// No connection, no answer in time, or one cut short. Trying again may help.
     #[error("the platform cannot be reached: {0}")]
     Unreachable(&'static str),
+    /// It asked not to be asked for a while (429).
+    #[error("the platform asks for a pause")]
+    Limited {
+        /// Seconds, as it said.
+        retry_after: Option<u64>,
+    },
     /// It answered, but not as an IntelligenceBank platform does.
     #[error("the platform answered with status {status}, which is not how one begins a login")]
     NotAPlatform {

@@ -16,7 +16,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use super::IntelligenceBank;
 use crate::{
     hosts::HostList,
-    settings::IntelligenceBankSettings,
+    settings::{IntelligenceBankSettings, UpstreamBounds},
     upstreams::{LoginProgress, LoginUpstream as _, UpstreamError},
 };
 
@@ -58,6 +58,12 @@ fn settings(address: SocketAddr, ca_pem: Option<String>) -> IntelligenceBankSett
         maximum_response_bytes: 1024,
         login_deadline_seconds: 300,
         poll_interval: Duration::ZERO,
+        bounds: UpstreamBounds {
+            concurrent: 10,
+            concurrent_per_platform: 10,
+            failures: 10,
+            open: Duration::from_secs(1),
+        },
         allow_private_addresses: true,
         resolve: BTreeMap::from([(HOST.to_owned(), address)]),
     }
@@ -138,4 +144,20 @@ async fn an_answer_without_end_is_cut_off_and_a_slow_one_given_up() {
     let client = IntelligenceBank::new(&settings).unwrap();
     let error = client.progress(HOST, &Secret::new("a")).await.unwrap_err();
     assert_eq!(error, UpstreamError::Unreachable("it took too long"));
+}
+
+#[tokio::test]
+async fn a_platform_that_answers_429_is_understood_with_its_pause() {
+    let limited = |value: &'static str| async move {
+        (StatusCode::TOO_MANY_REQUESTS, [("retry-after", value)], "{}")
+    };
+    let router = Router::new()
+        .route("/v1/auth/app/token", post(move || limited("42")))
+        .route("/v1/auth/app/info", get(move || limited("Wed, 21 Oct 2026 07:28:00 GMT")));
+    let (address, ca) = platform(router).await;
+    let client = IntelligenceBank::new(&settings(address, Some(ca))).unwrap();
+    let error = client.begin(HOST).await.unwrap_err();
+    assert_eq!(error, UpstreamError::Limited { retry_after: Some(42) });
+    let error = client.progress(HOST, &Secret::new("a")).await.unwrap_err();
+    assert_eq!(error, UpstreamError::Limited { retry_after: None });
 }
