@@ -71,6 +71,8 @@ pub(crate) enum Error {
     SlowBody,
     /// The URI is longer than the service reads.
     UriTooLong,
+    /// The header fields are.
+    HeadersTooLarge,
     /// A bound of this service is reached; later there may be room.
     Busy,
     /// The store is out of order; the cause has been logged.
@@ -94,7 +96,9 @@ impl Error {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) | Self::MissingToken | Self::BodyTooLarge => "invalid_request",
-            Self::MethodNotAllowed | Self::SlowBody | Self::UriTooLong => "invalid_request",
+            Self::MethodNotAllowed | Self::SlowBody | Self::UriTooLong | Self::HeadersTooLarge => {
+                "invalid_request"
+            }
             Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::InvalidClient(_) | Self::InvalidGatewayCredential => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
@@ -145,6 +149,7 @@ impl Error {
             Self::RateLimited { .. } => "Too many requests; try again later",
             Self::SlowBody => "The request body did not come in time",
             Self::UriTooLong => "The URI is too long",
+            Self::HeadersTooLarge => "The header fields are too large",
             Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::Internal => "The service failed to answer this request",

@@ -42,11 +42,9 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let request_id = request_id(request.headers()).unwrap_or_default().to_owned();
     let span = tracing::info_span!("request", request_id, endpoint);
     let begun = app.clock.monotonic();
-    let path_and_query = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
-    let response = if path_and_query > LONGEST_URI {
-        Error::UriTooLong.into_response()
-    } else {
-        next.run(request).instrument(span.clone()).await
+    let response = match check_size(&request, app.settings.server.maximum_header_bytes) {
+        Ok(()) => next.run(request).instrument(span.clone()).await,
+        Err(error) => error.into_response(),
     };
     let duration = app.clock.monotonic().saturating_sub(begun);
     let status = response.status().as_u16();
@@ -59,6 +57,20 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         _ => tracing::info!(method, status, milliseconds, "request"),
     });
     response
+}
+
+/// Refuses what is too long by itself. The HTTP library has bounds of its own, which are about what it
+/// keeps in memory: it may have read more than they say, and knows no JSON.
+fn check_size(request: &Request, maximum_header_bytes: usize) -> Result<(), Error> {
+    let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    if length > LONGEST_URI {
+        return Err(Error::UriTooLong);
+    }
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    if length.saturating_add(fields.sum()) > maximum_header_bytes {
+        return Err(Error::HeadersTooLarge);
+    }
+    Ok(())
 }
 
 /// A method is whatever a client writes: only known ones are repeated.

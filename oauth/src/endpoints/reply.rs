@@ -35,6 +35,7 @@ fn status(error: &Error) -> StatusCode {
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UriTooLong => StatusCode::URI_TOO_LONG,
+        Error::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Error::SlowBody => StatusCode::REQUEST_TIMEOUT,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Platform(_) => StatusCode::BAD_GATEWAY,
