@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ib-oauth");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ib-oauth");
 
 /// A settings file whose ports the system chooses, and all that it names.
 pub(crate) fn settings(folder: &TempDir, more: &str) -> PathBuf {
@@ -75,6 +75,16 @@ impl Serving {
         write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// The same where the answer need not be text.
+    pub(crate) fn get_bytes(&self, address: SocketAddr, path: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").ok();
+        let mut answer = Vec::new();
+        // It may break off.
+        stream.read_to_end(&mut answer).ok();
         answer
     }
 

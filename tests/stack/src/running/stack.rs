@@ -43,6 +43,7 @@ pub struct RunningStack {
     stage: Stage,
     simulator_log: String,
     gateway_scheme: &'static str,
+    internal_has_tls: bool,
     client: Client,
     processes: BTreeMap<Part, Process>,
     dns: JoinHandle<()>,
@@ -63,6 +64,7 @@ impl RunningStack {
         secrets::prepare(&layout)?;
         certificates::write(&layout, places.gateway.ip())?;
         let settings = service::settings(&layout, &places, &stage, &options.service_settings);
+        let internal_has_tls = settings.get("internal_tls").is_some();
         let settings = serde_saphyr::to_string(&settings)
             .map_err(|error| StackError::configuration("oauth.yaml", error))?;
         write(layout.service_settings(), settings.as_bytes())?;
@@ -88,6 +90,7 @@ impl RunningStack {
             stage,
             simulator_log: options.simulator_log.unwrap_or_else(|| "info".to_owned()),
             gateway_scheme: if envoy::gateway_has_tls(&bootstrap) { "https" } else { "http" },
+            internal_has_tls,
             client,
             processes: BTreeMap::new(),
         })
@@ -266,6 +269,10 @@ impl RunningStack {
         let places = self.places;
         match part {
             Part::Simulator => vec![format!("http://{}/healthz", places.simulator_control)],
+            // Nobody but the gateway has a certificate for the internal port.
+            Part::Service if self.internal_has_tls => {
+                vec![format!("http://{}/healthz", places.service_public)]
+            }
             Part::Service => vec![format!("http://{}/readyz", places.service_internal)],
             Part::Envoy => {
                 let mut urls = vec![format!("http://{}/ready", places.envoy_admin)];
