@@ -2,6 +2,7 @@
 //! that a stop finishes what was accepted there too.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
 )]

@@ -2,6 +2,7 @@
 //! and everybody else is served meanwhile.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
 )]

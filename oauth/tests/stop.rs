@@ -1,6 +1,7 @@
 //! A stop under load: what was accepted is finished and answered, and nothing is done in silence.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
 )]
