@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use ib_end_to_end::{
     Deployment, FEEDS, PATIENCE, PLATFORM_HOST, Snippet, StackOptions, assert_error_body,
-    envoy_folder, forged_token,
+    envoy_folder, forged_token, unique_hex,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,6 +24,8 @@ type Authority = CertifiedIssuer<'static, KeyPair>;
 fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // A name of its own: a certificate whose issuer has the name of its subject passes for self-signed.
+    params.distinguished_name.push(DnType::CommonName, format!("CA {}", unique_hex(4)));
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
