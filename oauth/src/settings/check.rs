@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
 use url::Url;
 
 use super::{
-    IntelligenceBankSettings, Issuer, Problem, Resources, ServerSettings, SessionSettings,
-    Settings, SettingsError, StoreSettings, TokenSettings, UpstreamBounds,
+    IntelligenceBankSettings, Issuer, Problem, Resources, SessionSettings, Settings, SettingsError,
+    StoreSettings, TokenSettings, UpstreamBounds,
     file::{self, File},
     secrets,
 };
@@ -19,6 +19,7 @@ mod clients;
 mod internal_tls;
 mod keys;
 mod limits;
+mod server;
 
 const DAY: u64 = 24 * 3_600;
 
@@ -102,7 +103,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
-    let server = server(&file.server, found);
+    let server = server::check(&file.server, found);
     let limits = limits::check(&file.limits, found);
     let internal_tls = file.internal_tls.map(|file| internal_tls::check(file, found));
     let clients = clients::check(file.clients, found);
@@ -343,53 +344,5 @@ fn sessions(file: &file::Sessions, found: &mut Problems) -> SessionSettings {
             file.renewal_spacing_seconds,
             30..=3_600,
         ),
-    }
-}
-
-fn server(file: &file::Server, found: &mut Problems) -> ServerSettings {
-    ServerSettings {
-        maximum_body_bytes: found.bytes(
-            "server.maximum_body_bytes",
-            file.maximum_body_bytes,
-            1_024..=1024 * 1024,
-        ),
-        maximum_connections: found.bytes(
-            "server.maximum_connections",
-            file.maximum_connections,
-            1..=1_000_000,
-        ),
-        maximum_header_bytes: found.bytes(
-            "server.maximum_header_bytes",
-            file.maximum_header_bytes,
-            // The HTTP library's own least.
-            8_192..=1024 * 1024,
-        ),
-        header_timeout: found.seconds(
-            "server.header_timeout_seconds",
-            file.header_timeout_seconds,
-            1..=600,
-        ),
-        body_timeout: found.seconds(
-            "server.body_timeout_seconds",
-            file.body_timeout_seconds,
-            1..=600,
-        ),
-        write_timeout: found.seconds(
-            "server.write_timeout_seconds",
-            file.write_timeout_seconds,
-            1..=600,
-        ),
-        idle_timeout: found.seconds(
-            "server.idle_timeout_seconds",
-            file.idle_timeout_seconds,
-            1..=600,
-        ),
-        request_timeout: found.seconds(
-            "server.request_timeout_seconds",
-            file.request_timeout_seconds,
-            1..=600,
-        ),
-        shutdown: found.seconds("server.shutdown_seconds", file.shutdown_seconds, 1..=600),
-        trusted_hops: found.bytes("server.trusted_hops", file.trusted_hops, 0..=16),
     }
 }

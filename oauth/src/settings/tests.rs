@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::{Settings, SettingsError};
 
+mod bounds;
 mod keys;
 
 const EXAMPLE: &str = include_str!("../../example.yaml");
