@@ -171,6 +171,16 @@ impl Service {
     }
 }
 
+/// So many at once that no measurement asks for more.
+const UNLIMITED: Limit = Limit { per_minute: 100_000_000, burst: 10_000_000 };
+
+/// How often something may be asked of the service.
+#[derive(Clone, Copy, serde::Serialize)]
+struct Limit {
+    per_minute: u32,
+    burst: u32,
+}
+
 fn settings_of(folder: &Path, store: &Path, addresses: &Addresses, cache_megabytes: u32) -> Value {
     let issuer = format!("https://{GATEWAY_HOST}");
     json!({
@@ -186,6 +196,8 @@ fn settings_of(folder: &Path, store: &Path, addresses: &Addresses, cache_megabyt
         "gateway": { "credentials": [{ "file": folder.join(CREDENTIAL) }] },
         "tokens": { "access_token_seconds": 86_400 },
         "development": { "allow_private_addresses": true },
+        // What is measured is the service, not its limits.
+        "limits": { "token": { "address": UNLIMITED, "client": UNLIMITED } },
         "clients": [{
             "id": "mcp-public-client", "name": "Benchmark", "type": "public",
             "redirect_uris": ["http://127.0.0.1/callback"], "scopes": ["profile"],

@@ -9,13 +9,14 @@ use crate::{
     feed::Feed,
     grants::Grants,
     keys::KeyKeeper,
+    limits::Limits,
     logins::Logins,
     logouts::Logouts,
     metrics::Metrics,
     records::Records,
     renewals::Renewals,
     settings::Settings,
-    upstreams::{LoginUpstream, measured::Measured},
+    upstreams::{LoginUpstream, guard::Guarded, measured::Measured},
 };
 
 /// The service without its listeners.
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) logouts: Logouts,
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
+    pub(crate) limits: Limits,
 }
 
 impl App {
@@ -57,10 +59,14 @@ impl App {
         let metrics = Arc::clone(records.metrics());
         let audit = Audit::start(&settings.audit, Arc::clone(&clock), Arc::clone(&metrics));
         let audit = Arc::new(audit);
+        let limits = Limits::new(&settings.limits, &clock, Arc::clone(&metrics));
         let feed = Feed::new(Arc::clone(&records), Arc::clone(&clock), Arc::clone(&settings));
         let feed = Arc::new(feed);
+        // What the guard keeps back was not asked, and is not counted as asked.
         let measured = Measured::new(upstream, Arc::clone(&clock), Arc::clone(&metrics));
-        let upstream: Arc<dyn LoginUpstream> = Arc::new(measured);
+        let (upstream, bounds) = (Arc::new(measured), settings.intelligencebank.bounds);
+        let guarded = Guarded::new(upstream, bounds, Arc::clone(&clock), Arc::clone(&metrics));
+        let upstream: Arc<dyn LoginUpstream> = Arc::new(guarded);
         let clients = Clients::new(
             Arc::clone(&settings),
             Arc::clone(&records),
@@ -103,6 +109,7 @@ impl App {
             logouts,
             grants,
             renewals,
+            limits,
         }
     }
 }

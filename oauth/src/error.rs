@@ -73,6 +73,17 @@ pub(crate) enum Error {
         /// Seconds until the day ends.
         seconds: u64,
     },
+    /// The caller asks more often than it may.
+    RateLimited {
+        /// Seconds until it may ask again.
+        retry_after: u64,
+    },
+    /// The body came too slowly.
+    SlowBody,
+    /// The URI is longer than the service reads.
+    UriTooLong,
+    /// The header fields are.
+    HeadersTooLarge,
     /// A bound of this service is reached; later there may be room.
     Busy,
     /// The store is out of order; the cause has been logged.
@@ -98,7 +109,10 @@ impl Error {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) | Self::MissingToken | Self::BodyTooLarge => "invalid_request",
-            Self::MethodNotAllowed => "invalid_request",
+            Self::MethodNotAllowed | Self::SlowBody | Self::UriTooLong | Self::HeadersTooLarge => {
+                "invalid_request"
+            }
+            Self::RateLimited { .. } => "rate_limit_exceeded",
             Self::InvalidClient(_) | Self::InvalidGatewayCredential => "invalid_client",
             Self::InvalidRedirectUri(_) => "invalid_redirect_uri",
             Self::InvalidClientMetadata(_) => "invalid_client_metadata",
@@ -154,6 +168,10 @@ impl Error {
             Self::Timeout => "The request took too long",
             Self::RenewalUnavailable => "The platform cannot be asked about the session now",
             Self::RegistrationsExhausted { .. } => "No more clients can register today",
+            Self::RateLimited { .. } => "Too many requests; try again later",
+            Self::SlowBody => "The request body did not come in time",
+            Self::UriTooLong => "The URI is too long",
+            Self::HeadersTooLarge => "The header fields are too large",
             Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::AuditUnavailable => "The service cannot write its audit log",

@@ -1,7 +1,7 @@
 //! Logins: begun by a client's authorization request, gone through by a person at IntelligenceBank,
 //! and asked after with a poll token until a code comes of them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ib_contract::Secret;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     error::Error,
     grants::CodeRecord,
+    limits::{Endpoint, Limit},
     metrics::{LoginEvent, Metrics},
     records::{Record, Records, Versioned},
     sealing::{open_under, seal_under},
@@ -23,8 +24,10 @@ use crate::{
 };
 
 mod checks;
+mod pending;
 
 use checks::Checks;
+use pending::{Full, Pending};
 
 /// A login as the store knows it. It expires with its deadline.
 #[derive(Debug, Serialize, Deserialize)]
@@ -141,6 +144,7 @@ pub(crate) struct Logins {
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     checks: Checks,
+    pending: Pending,
 }
 
 impl Logins {
@@ -152,17 +156,28 @@ impl Logins {
         metrics: Arc<Metrics>,
     ) -> Self {
         let checks = Checks::new(settings.intelligencebank.poll_interval);
-        Self { records, upstream, clock, settings, metrics, checks }
+        let lifetime = Duration::from_secs(settings.intelligencebank.login_deadline_seconds);
+        let pending = Pending::new(settings.limits.pending_logins, lifetime);
+        Self { records, upstream, clock, settings, metrics, checks, pending }
     }
 
-    /// Begins a login on `platform_host`, which the caller has checked. With a `browser`, only that
-    /// browser may ask after it.
+    /// Begins a login on `platform_host`, which the caller has checked, for somebody at `address`.
+    /// With a `browser`, only that browser may ask after it.
     pub(crate) async fn begin(
         &self,
+        address: IpAddr,
         request: AuthorizationRequest,
         platform_host: String,
         browser: Option<&BrowserSecret>,
     ) -> Result<Begun, Error> {
+        let place = self.pending.take(address, &platform_host, self.clock.monotonic());
+        let place = place.map_err(|full| {
+            self.metrics.limited(Limit::PendingLogins.label(), Endpoint::Login.label());
+            match full {
+                Full::Everywhere => Error::Busy,
+                Full::Here { retry_after } => Error::RateLimited { retry_after },
+            }
+        })?;
         let begun = self.upstream.begin(&platform_host).await.map_err(|cause| {
             tracing::warn!(%cause, "a login cannot begin");
             let entry = Entry::new(Event::LoginFailed, Outcome::Failure).reason("platform");
@@ -179,6 +194,7 @@ impl Logins {
             state: State::Pending { login_url: begun.url.clone(), login: begun.login },
         };
         self.records.changes().insert(&poll_token.id(), &login, deadline).apply(now).await?;
+        place.keep_for(poll_token.id());
         self.metrics.login(LoginEvent::Begun);
         let entry = Entry::success(Event::LoginBegun).client(&login.request.client_id);
         audit::record(&entry.platform(&login.platform_host));
@@ -215,13 +231,18 @@ impl Logins {
                 tracing::warn!(%cause, "a login is refused");
                 Err(Failure::UnusableAnswer)
             }
-            Err(cause @ (UpstreamError::Unreachable(_) | UpstreamError::NotAPlatform { .. })) => {
+            Err(
+                cause @ (UpstreamError::Unreachable(_)
+                | UpstreamError::Limited { .. }
+                | UpstreamError::NotAPlatform { .. }),
+            ) => {
                 // An outage ends no login: its deadline does.
                 tracing::warn!(%cause, "a login cannot be asked after");
                 return Ok(pending());
             }
         };
         self.settle(token, &record, version, next).await?;
+        self.pending.settled(&token.id());
         // Another poll may have settled it first: what the store holds now is the answer for all.
         let now = self.clock.unix_seconds();
         let Versioned { record, .. } = self.find(token, browser, now).await?;
@@ -343,7 +364,9 @@ fn settled(token: &PollToken, login: Login) -> Result<Poll, Error> {
 
 fn refused(cause: &UpstreamError) -> Error {
     Error::Platform(match cause {
-        UpstreamError::Unreachable(_) => "The platform cannot be reached",
+        UpstreamError::Unreachable(_) | UpstreamError::Limited { .. } => {
+            "The platform cannot be reached"
+        }
         UpstreamError::NotAPlatform { .. }
         | UpstreamError::TooLong
         | UpstreamError::Unusable(_) => "This address does not answer as a platform does",

@@ -31,6 +31,11 @@ const FEED_WAITING: &str = "oauth_revocation_feed_waiting";
 const KEY_RELOADS: &str = "oauth_key_reloads_total";
 const KEY_ROTATIONS: &str = "oauth_key_rotations_total";
 const KEY_POLLS_FAILED: &str = "oauth_key_polls_failed_total";
+const LIMITED: &str = "oauth_limited_total";
+const CIRCUITS_OPENED: &str = "oauth_platform_circuits_opened_total";
+const PLATFORM_REFUSED: &str = "oauth_platform_requests_refused_total";
+const TLS_RELOADS: &str = "oauth_internal_tls_reloads_total";
+const TLS_REFUSED: &str = "oauth_internal_tls_refused_total";
 const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
 /// Upper bounds of the histogram's buckets, in seconds.
 const BUCKETS: [f64; 12] =
@@ -265,6 +270,32 @@ impl Metrics {
         self.count(KEY_POLLS_FAILED, &[], 1);
     }
 
+    /// A request was refused at a limit; the labels are those of [`crate::limits`].
+    pub(crate) fn limited(&self, limit: &'static str, endpoint: &'static str) {
+        self.count(LIMITED, &[("limit", limit), ("endpoint", endpoint)], 1);
+    }
+
+    /// A platform is not asked for a while.
+    pub(crate) fn circuit_opened(&self) {
+        self.count(CIRCUITS_OPENED, &[], 1);
+    }
+
+    /// A platform was not asked: `circuit_open` or `busy`.
+    pub(crate) fn platform_refused(&self, reason: &'static str) {
+        self.count(PLATFORM_REFUSED, &[("reason", reason)], 1);
+    }
+
+    /// The certificates of the internal port have changed.
+    pub(crate) fn internal_tls_reloaded(&self, is_usable: bool) {
+        let result = if is_usable { "replaced" } else { "unusable" };
+        self.count(TLS_RELOADS, &[("result", result)], 1);
+    }
+
+    /// A peer of the internal port did not get through the TLS handshake.
+    pub(crate) fn internal_tls_refused(&self) {
+        self.count(TLS_REFUSED, &[], 1);
+    }
+
     fn count(&self, name: &'static str, labels: &[(&'static str, &'static str)], by: u64) {
         let labels: Vec<_> =
             labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect();
@@ -285,6 +316,11 @@ impl Metrics {
             (KEY_RELOADS, "Times that keys and credentials were read again (SIGHUP), by result."),
             (KEY_ROTATIONS, "Keys that were added to the store, by kind."),
             (KEY_POLLS_FAILED, "Looks at the keys in the store that failed."),
+            (LIMITED, "Requests refused at a limit, by limit and endpoint."),
+            (CIRCUITS_OPENED, "How often a platform was left alone for a while."),
+            (PLATFORM_REFUSED, "Requests of platforms that were not made, by reason."),
+            (TLS_RELOADS, "Changes of the internal port's certificates, by result."),
+            (TLS_REFUSED, "TLS handshakes that failed on the internal port."),
             (UNKNOWN_KEYS, "Records read whose sealing key is not configured; taken as absent."),
         ];
         for (name, help) in counters {
@@ -318,6 +354,17 @@ impl Metrics {
         for what in ["code", "refresh_token", "client_assertion"] {
             self.count(REPLAYS, &[("what", what)], 0);
         }
+        for endpoint in ["login", "poll", "token", "introspect", "revoke"] {
+            self.count(LIMITED, &[("limit", "address"), ("endpoint", endpoint)], 0);
+        }
+        self.count(CIRCUITS_OPENED, &[], 0);
+        for reason in ["circuit_open", "busy"] {
+            self.count(PLATFORM_REFUSED, &[("reason", reason)], 0);
+        }
+        for result in ["replaced", "unusable"] {
+            self.count(TLS_RELOADS, &[("result", result)], 0);
+        }
+        self.count(TLS_REFUSED, &[], 0);
         self.count(UNKNOWN_KEYS, &[], 0);
         for result in ["success", "failure"] {
             self.count(KEY_RELOADS, &[("result", result)], 0);

@@ -2,17 +2,11 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
 use tokio::{
     net::TcpListener,
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{MissedTickBehavior, interval},
 };
 
@@ -20,13 +14,19 @@ use crate::{
     app::App,
     clock::{Clock as _, SystemClock},
     endpoints,
+    internal_tls::InternalTls,
     keys::{self, KeySignals},
     metrics::Metrics,
     records::{KeysError, Records},
-    settings::{Problem, ServerSettings, Settings},
+    settings::{Problem, Settings},
     store::{Store, measured::Measured, redb::RedbStore},
     upstreams::{client_documents::HttpsDocuments, intelligencebank::IntelligenceBank},
 };
+
+mod connections;
+mod paced;
+
+use connections::serve_until;
 
 /// Most expired records that one write transaction removes.
 const SWEEP_BATCH: usize = 500;
@@ -34,8 +34,8 @@ const SWEEP_BATCH: usize = 500;
 const SWEEP_BATCHES: usize = 200;
 /// How often measured durations are put into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
-/// Pause after a failed `accept`, such as when file descriptors have run out.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the certificates of the internal port are looked at.
+const CERTIFICATES: Duration = Duration::from_secs(2);
 
 /// Why the service could not start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,9 @@ pub enum ServeError {
     /// The audit log could not be opened.
     #[error("audit.file: the audit log cannot be opened: {0}")]
     Audit(String),
+    /// The certificates of the internal port cannot be used.
+    #[error("internal_tls: {0}")]
+    InternalTls(String),
     /// The HTTPS client could not be made.
     #[error("{0}")]
     Upstream(String),
@@ -125,6 +128,7 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     let (public_address, internal_address) = (settings.public_address, settings.internal_address);
     let (server, sweep) = (settings.server, settings.store.sweep);
     let (upstream, documents) = (Arc::new(upstream), Arc::new(documents));
+    let tls = internal_tls(&settings, records.metrics())?;
     let app =
         Arc::new(App::with_documents(Arc::new(settings), records, upstream, documents, clock));
     if let Some(cause) = app.audit.failure() {
@@ -152,9 +156,16 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
         tokio::spawn(keys::poll(Arc::clone(&app), stopped.clone())),
         tokio::spawn(keys::follow_signals(Arc::clone(&app), key_signals, stopped.clone())),
     ];
+    let follower = tls.clone().map(|tls| tokio::spawn(follow(tls)));
     let servers = [
-        tokio::spawn(serve_until(public, endpoints::public(&app), server, stopped.clone())),
-        tokio::spawn(serve_until(internal, endpoints::internal(&app), server, stopped)),
+        tokio::spawn(serve_until(public, endpoints::public(&app), server, None, stopped.clone())),
+        tokio::spawn(serve_until(
+            internal,
+            endpoints::internal(&app),
+            server,
+            tls.clone(),
+            stopped,
+        )),
     ];
     let outcome = wait_for_end(app.records.store(), &mut signals).await;
     tracing::info!("the service stops");
@@ -167,6 +178,9 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     }
     keeper.abort();
     key_tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    if let Some(follower) = follower {
+        follower.abort();
+    }
     let longest = server.shutdown;
     let closing = tokio::task::spawn_blocking(move || app.audit.close(longest));
     if tokio::time::timeout(longest, closing).await.is_err() {
@@ -174,6 +188,28 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     }
     tracing::info!("the service has stopped");
     outcome
+}
+
+fn internal_tls(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Arc<InternalTls>>, ServeError> {
+    let Some(tls) = settings.internal_tls.clone() else { return Ok(None) };
+    let tls = InternalTls::new(tls, Arc::clone(metrics))
+        .map_err(|cause| ServeError::InternalTls(cause.reason))?;
+    Ok(Some(Arc::new(tls)))
+}
+
+/// Looks at the certificates every now and then.
+async fn follow(tls: Arc<InternalTls>) {
+    let mut looks = interval(CERTIFICATES);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        let tls = Arc::clone(&tls);
+        // Files may be slow. What became of it is in the metrics.
+        tokio::task::spawn_blocking(move || tls.follow()).await.ok();
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -213,54 +249,6 @@ async fn wait_for_end(store: &dyn Store, signals: &mut Signals) -> Result<(), Se
     }
 }
 
-/// Accepts connections until the sender behind `stopped` is dropped, then waits for the accepted
-/// ones. HTTP/1.1 alone is spoken: what stands in front is Envoy, on the same host or by mTLS.
-async fn serve_until(
-    listener: TcpListener,
-    router: Router,
-    settings: ServerSettings,
-    mut stopped: watch::Receiver<()>,
-) {
-    let places = Arc::new(Semaphore::new(settings.maximum_connections));
-    let graceful = GracefulShutdown::new();
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout);
-    loop {
-        // Beyond the bound connections wait in the system's queue.
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            _ = stopped.changed() => break,
-        };
-        let Ok(place) = place else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopped.changed() => break,
-        };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(cause) => {
-                tracing::warn!(%cause, "a connection cannot be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        // Small answers go out at once; where that cannot be set, they are only later.
-        stream.set_nodelay(true).ok();
-        let service = TowerToHyperService::new(router.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            // How a connection ends is the peer's affair.
-            connection.await.ok();
-            drop(place);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(settings.shutdown, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
-}
-
 /// Removes expired records every now and then (what is left over is refused at read all the same),
 /// and keeps the metrics small.
 pub(crate) async fn keep_house(
@@ -277,7 +265,10 @@ pub(crate) async fn keep_house(
     }
     loop {
         tokio::select! {
-            _ = sweeps.tick() => sweep(&app).await,
+            _ = sweeps.tick() => {
+                app.limits.sweep();
+                sweep(&app).await;
+            }
             _ = upkeeps.tick() => app.metrics.upkeep(),
             _ = stopped.changed() => return,
         }

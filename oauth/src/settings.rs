@@ -4,10 +4,13 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
+
+use rustls::pki_types::ServerName;
 
 use crate::{
     audit::AuditSettings,
@@ -78,6 +81,9 @@ pub struct Settings {
     pub(crate) tokens: TokenSettings,
     pub(crate) sessions: SessionSettings,
     pub(crate) server: ServerSettings,
+    pub(crate) limits: LimitSettings,
+    /// TLS on the internal port. `None`: it speaks plain HTTP.
+    pub(crate) internal_tls: Option<InternalTlsSettings>,
     pub(crate) audit: AuditSettings,
     pub(crate) telemetry: TelemetrySettings,
     pub(crate) clients: ConfiguredClients,
@@ -194,10 +200,23 @@ pub(crate) struct IntelligenceBankSettings {
     pub(crate) poll_interval: Duration,
     /// Where a platform ends a session, from the host on; IntelligenceBank documents none.
     pub(crate) logout_path: Option<String>,
+    pub(crate) bounds: UpstreamBounds,
     /// Development only.
     pub(crate) allow_private_addresses: bool,
     /// Development only: addresses that are not looked up.
     pub(crate) resolve: BTreeMap<String, SocketAddr>,
+}
+
+/// What keeps one platform, or all of them, from taking the service with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UpstreamBounds {
+    /// Most requests under way.
+    pub(crate) concurrent: usize,
+    pub(crate) concurrent_per_platform: usize,
+    /// Failures in a row that open a platform's circuit.
+    pub(crate) failures: u64,
+    /// How long it stays open.
+    pub(crate) open: Duration,
 }
 
 /// How long codes and tokens live.
@@ -228,9 +247,70 @@ pub(crate) struct SessionSettings {
 pub(crate) struct ServerSettings {
     pub(crate) maximum_body_bytes: usize,
     pub(crate) maximum_connections: usize,
+    /// What the request line and the header fields may have together.
+    pub(crate) maximum_header_bytes: usize,
+    /// From the first byte of a request to the end of its header fields.
     pub(crate) header_timeout: Duration,
+    /// From the end of the header fields to the end of the body.
+    pub(crate) body_timeout: Duration,
+    /// How long a peer may leave an answer, or the rest of one, unread.
+    pub(crate) write_timeout: Duration,
+    /// How long a connection may stay open without a request.
+    pub(crate) idle_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown: Duration,
+    /// How many proxies in front append to `X-Forwarded-For`. 0: the peer is the client.
+    pub(crate) trusted_hops: usize,
+}
+
+/// TLS on the internal port. The files are read again when they change.
+#[derive(Debug, Clone)]
+pub(crate) struct InternalTlsSettings {
+    pub(crate) certificate_file: PathBuf,
+    pub(crate) key_file: PathBuf,
+    /// Who vouches for clients.
+    pub(crate) client_ca_file: PathBuf,
+    /// Names of which a client's certificate must have one; none: every certificate of the CA is good.
+    pub(crate) client_names: Vec<ServerName<'static>>,
+}
+
+/// How often something may be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RateSettings {
+    pub(crate) per_minute: NonZeroU32,
+    /// How many at once.
+    pub(crate) burst: NonZeroU32,
+}
+
+/// The limits of one endpoint. `None` is no limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quotas {
+    pub(crate) address: Option<RateSettings>,
+    pub(crate) client: Option<RateSettings>,
+    pub(crate) platform: Option<RateSettings>,
+}
+
+/// What keeps one caller from taking the service from the others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LimitSettings {
+    pub(crate) login: Quotas,
+    pub(crate) poll: Quotas,
+    pub(crate) token: Quotas,
+    pub(crate) introspect: Quotas,
+    pub(crate) revoke: Quotas,
+    /// Failed client authentications of one address.
+    pub(crate) failed_authentication: Option<RateSettings>,
+    pub(crate) pending_logins: PendingSettings,
+    /// Most addresses, clients or platforms that one limit keeps apart.
+    pub(crate) maximum_keys: usize,
+}
+
+/// Most logins that wait for their person.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PendingSettings {
+    pub(crate) total: usize,
+    pub(crate) address: usize,
+    pub(crate) platform: usize,
 }
 
 /// Where traces go.

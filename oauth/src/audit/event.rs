@@ -35,7 +35,6 @@ pub(crate) enum Event {
     ClientRefused,
     GatewayRefused,
     /// A rate limit refused a request.
-    #[expect(dead_code, reason = "for the rate limits")]
     Limited,
     /// An operator listed, revoked, or changed something; `reason` says which.
     #[expect(dead_code, reason = "for the administration")]

@@ -11,6 +11,7 @@ use axum::{
 use serde_json::json;
 
 use super::{
+    caller::Caller,
     cookie,
     openapi::{
         answers::Failures,
@@ -26,6 +27,7 @@ use crate::{
     app::App,
     error::Error,
     hosts::platform_host,
+    limits::Endpoint,
     logins::{Begun, Poll},
     tokens::{BrowserSecret, PollToken},
 };
@@ -58,17 +60,33 @@ use request::Refused;
             status = 400, description = "The request is refused.",
             content((String = "text/html"), (ErrorBody<'static> = "application/json")),
         ),
+        (
+            status = 429, description = "`rate_limit_exceeded`.",
+            content((String = "text/html"), (ErrorBody<'static> = "application/json")),
+            headers(("Retry-After" = u64, description = "Seconds.")),
+        ),
         Failures,
     ),
 )]
-pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, uri: Uri) -> Response {
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
     let parameters = match Parameters::of_query(uri.query()) {
         Ok(parameters) => parameters,
         Err(error) if reply::wants_json(&headers) => return reply::authorize_error(error),
         Err(error) => return page::error(&app.settings, &error),
     };
     if reply::wants_json(&headers) {
-        return json_face(&app, &parameters, &parameters).await;
+        return json_face(&app, caller, &parameters, &parameters).await;
+    }
+    // To show the page for a client that describes itself, another host may have to be asked.
+    if parameters.bytes("client_id").is_some_and(|id| id.starts_with(b"https:"))
+        && let Err(error) = app.limits.address(Endpoint::Login, caller.0)
+    {
+        return page::error(&app.settings, &error);
     }
     match request::read(&app, &parameters).await {
         Ok((request, client)) => {
@@ -103,32 +121,56 @@ pub(super) async fn get(State(app): State<Arc<App>>, headers: HeaderMap, uri: Ur
             content((String = "text/html"), (ErrorBody<'static> = "application/json")),
         ),
         (
+            status = 408, description = "The body came too slowly.",
+            content((String = "text/html"), (ErrorBody<'static> = "application/json")),
+        ),
+        (
             status = 413, description = "The body is longer than `server.maximum_body_bytes`.",
             content((String = "text/html"), (ErrorBody<'static> = "application/json")),
+        ),
+        (
+            status = 429, description = "`rate_limit_exceeded`.",
+            content((String = "text/html"), (ErrorBody<'static> = "application/json")),
+            headers(("Retry-After" = u64, description = "Seconds.")),
         ),
         Failures,
     ),
 )]
-pub(super) async fn post(State(app): State<Arc<App>>, request: Request) -> Response {
+pub(super) async fn post(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Response {
     let wants_json = reply::wants_json(request.headers());
-    let form = match parameters::plain_form(request, app.settings.server.maximum_body_bytes).await {
+    let form = match parameters::plain_form(request, app.settings.server).await {
         Ok(form) => form,
         Err(error) if wants_json => return reply::authorize_error(error),
         Err(error) => return page::error(&app.settings, &error),
     };
     let asked = Parameters::parse(form.parameters.bytes(INNER).unwrap_or(&form.body));
     if wants_json {
-        return json_face(&app, &asked, &form.parameters).await;
+        return json_face(&app, caller, &asked, &form.parameters).await;
     }
     if let Some(token) = form.parameters.bytes("poll_token") {
-        return go_on(&app, &form.headers, token).await;
+        return match app.limits.address(Endpoint::Poll, caller.0) {
+            Ok(()) => go_on(&app, &form.headers, token).await,
+            Err(error) => page::error(&app.settings, &error),
+        };
     }
-    begin(&app, &form, &asked).await
+    match app.limits.address(Endpoint::Login, caller.0) {
+        Ok(()) => begin(&app, caller, &form, &asked).await,
+        Err(error) => page::error(&app.settings, &error),
+    }
 }
 
 /// The JSON face: `{"loginUrl","token"}`, and 400 for whatever the caller got wrong.
-async fn json_face(app: &App, asked: &Parameters, entered: &Parameters) -> Response {
-    match json_login(app, asked, entered).await {
+async fn json_face(
+    app: &App,
+    caller: Caller,
+    asked: &Parameters,
+    entered: &Parameters,
+) -> Response {
+    match json_login(app, caller, asked, entered).await {
         Ok(begun) => reply::json(&json!({
             "loginUrl": begun.login_url.expose(),
             "token": begun.poll_token.expose(),
@@ -137,16 +179,29 @@ async fn json_face(app: &App, asked: &Parameters, entered: &Parameters) -> Respo
     }
 }
 
-async fn json_login(app: &App, asked: &Parameters, entered: &Parameters) -> Result<Begun, Error> {
-    let (request, _) = request::read(app, asked).await.map_err(Refused::error)?;
+async fn json_login(
+    app: &App,
+    caller: Caller,
+    asked: &Parameters,
+    entered: &Parameters,
+) -> Result<Begun, Error> {
+    app.limits.address(Endpoint::Login, caller.0)?;
+    let (request, client) = request::read(app, asked).await.map_err(Refused::error)?;
     let platform = entered.required("platform_url")?;
     let host = platform_host(platform, &app.settings.intelligencebank.platform_hosts)
         .map_err(|problem| Error::InvalidRequest(problem.to_string().into()))?;
-    app.logins.begin(request, host, None).await
+    within_limits(app, &client.id, &host)?;
+    app.logins.begin(caller.0, request, host, None).await
+}
+
+/// Counts a login of a client on a platform.
+fn within_limits(app: &App, client_id: &str, host: &str) -> Result<(), Error> {
+    app.limits.client(Endpoint::Login, client_id)?;
+    app.limits.platform(host)
 }
 
 /// Begins a login from the page and shows where to go through it.
-async fn begin(app: &App, form: &parameters::Form, asked: &Parameters) -> Response {
+async fn begin(app: &App, caller: Caller, form: &parameters::Form, asked: &Parameters) -> Response {
     let settings = &app.settings;
     let (request, client) = match request::read(app, asked).await {
         Ok(read) => read,
@@ -169,6 +224,9 @@ async fn begin(app: &App, form: &parameters::Form, asked: &Parameters) -> Respon
         Ok(host) => host,
         Err(problem) => return again(&problem.to_string()),
     };
+    if let Err(error) = within_limits(app, &client.id, &host) {
+        return page::error(settings, &error);
+    }
     // A browser keeps its secret over several logins, so that two tabs do not disturb each other.
     let browser = match cookie::browser(settings, &form.headers) {
         Some(browser) => browser,
@@ -177,7 +235,8 @@ async fn begin(app: &App, form: &parameters::Form, asked: &Parameters) -> Respon
             Err(cause) => return page::error(settings, &cause.into()),
         },
     };
-    let begun = match app.logins.begin(request.clone(), host.clone(), Some(&browser)).await {
+    let begun = app.logins.begin(caller.0, request.clone(), host.clone(), Some(&browser)).await;
+    let begun = match begun {
         Ok(begun) => begun,
         Err(error @ Error::Platform(_)) => return again(error.description()),
         Err(error) => return page::error(settings, &error),

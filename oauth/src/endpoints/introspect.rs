@@ -12,8 +12,9 @@ use serde_json::json;
 
 use super::{
     authenticate,
+    caller::Caller as Asker,
     openapi::{
-        answers::{ClientRefused, Failures, Forms, GatewayRefused},
+        answers::{ClientRefused, Failures, Forms, GatewayRefused, Limited},
         forms::IntrospectionForm,
         schemas::{ClientIntrospection, GatewayIntrospection},
     },
@@ -23,6 +24,7 @@ use crate::{
     app::App,
     error::Error,
     grants::{GoodToken, Looked},
+    limits::Endpoint,
     metrics::{Caller, IntrospectionResult},
 };
 
@@ -44,7 +46,7 @@ pub(super) async fn for_gateway(
 ) -> Result<Response, Error> {
     let looked = async {
         authenticate::gateway(&app.settings, request.headers())?;
-        let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+        let form = parameters::form(request, app.settings.server).await?;
         app.grants.look_up(form.parameters.required("token")?).await
     };
     let looked = counted(&app, Caller::Gateway, looked.await)?;
@@ -67,17 +69,20 @@ pub(super) fn gateway_answer(app: &App, looked: Looked) -> Response {
     request_body(content = IntrospectionForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "What there is to know.", body = ClientIntrospection),
-        Forms, ClientRefused, Failures,
+        Forms, ClientRefused, Limited, Failures,
     ),
     security(("client_secret_basic" = [])),
 )]
 pub(super) async fn for_clients(
     State(app): State<Arc<App>>,
+    asker: Asker,
     request: Request,
 ) -> Result<Response, Error> {
+    app.limits.address(Endpoint::Introspect, asker.0)?;
     let looked = async {
-        let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
-        authenticate::confidential_client(&app, &form.headers, &form.parameters).await?;
+        let form = parameters::form(request, app.settings.server).await?;
+        let check = authenticate::confidential_client(&app, &form.headers, &form.parameters);
+        asker.authenticated(&app, Endpoint::Introspect, check).await?;
         app.grants.look_up(form.parameters.required("token")?).await
     };
     Ok(match counted(&app, Caller::Client, looked.await)? {

@@ -10,7 +10,7 @@ use super::{
     openapi::{
         answers::Failures,
         forms::ResourcePath,
-        schemas::{ResourceMetadata, ServerMetadata},
+        schemas::{KeySet, ResourceMetadata, ServerMetadata},
     },
     reply,
     reply::ErrorBody,
@@ -75,6 +75,11 @@ pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Respons
 }
 
 /// The public halves of the keys that sign access tokens (RFC 7517); none where no keys are set.
+#[utoipa::path(
+    get,
+    path = "/jwks.json",
+    responses((status = 200, description = "A JWK set.", body = KeySet), Failures),
+)]
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     let settings = &app.settings;
     reply::json_for(&settings.signing.get().jwks(), settings.keys.jwks_seconds)

@@ -16,6 +16,7 @@ use crate::{app::App, error::Error};
 
 mod authenticate;
 mod authorize;
+mod caller;
 mod cookie;
 mod health;
 mod introspect;

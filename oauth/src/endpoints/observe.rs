@@ -19,6 +19,8 @@ use crate::{
     telemetry::{self, TRACES},
 };
 
+/// Longest path and query together, in bytes.
+const LONGEST_URI: usize = 16 * 1024;
 /// Longest request id that is carried into the log.
 const LONGEST_REQUEST_ID: usize = 64;
 
@@ -63,12 +65,15 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let trace_id = trace_id(request.headers()).map(str::to_owned);
     let named = Some(request_id.as_str()).filter(|id| !id.is_empty());
     let origin = Origin::new(&app.audit, named, trace_id.as_deref());
-    let response = if GRANTING.contains(&endpoint.as_str()) && app.audit.forbids_grants() {
-        Error::AuditUnavailable.into_response()
-    } else {
-        let work = next.run(request).instrument(span.clone()).instrument(traced.clone());
-        origin.around(work).await
-    };
+    let response =
+        if let Err(error) = check_size(&request, app.settings.server.maximum_header_bytes) {
+            error.into_response()
+        } else if GRANTING.contains(&endpoint.as_str()) && app.audit.forbids_grants() {
+            Error::AuditUnavailable.into_response()
+        } else {
+            let work = next.run(request).instrument(span.clone()).instrument(traced.clone());
+            origin.around(work).await
+        };
     if let Some(Refused(error)) = response.extensions().get() {
         app.metrics.error(&endpoint, error);
         record_refusal(&origin, &endpoint, error);
@@ -115,6 +120,20 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
         && is_hexadecimal(trace)
         && trace.bytes().any(|byte| byte != b'0');
     is_sane.then_some(trace)
+}
+
+/// Refuses what is too long by itself. The HTTP library has bounds of its own, which are about what it
+/// keeps in memory: it may have read more than they say, and knows no JSON.
+fn check_size(request: &Request, maximum_header_bytes: usize) -> Result<(), Error> {
+    let length = request.uri().path_and_query().map_or(0, |text| text.as_str().len());
+    if length > LONGEST_URI {
+        return Err(Error::UriTooLong);
+    }
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    if length.saturating_add(fields.sum()) > maximum_header_bytes {
+        return Err(Error::HeadersTooLarge);
+    }
+    Ok(())
 }
 
 /// A method is whatever a client writes: only known ones are repeated.

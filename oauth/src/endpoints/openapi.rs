@@ -13,8 +13,8 @@ use utoipa::{
 };
 
 use super::{
-    authorize, health, introspect, metadata, poll, renew, reply, revocations, revoke, token,
-    userinfo,
+    authorize, health, introspect, logout, metadata, poll, register, renew, reply, revocations,
+    revoke, token, userinfo,
 };
 use crate::{app::App, settings::Issuer};
 
@@ -38,7 +38,7 @@ const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
     ),
     paths(
         authorize::get, authorize::post, poll::poll, token::token, introspect::for_clients,
-        revoke::revoke, userinfo::userinfo, health::healthz, authorize::stylesheet,
+        revoke::revoke, logout::logout, register::register, metadata::jwks, userinfo::userinfo, health::healthz, authorize::stylesheet,
         authorize::script, metadata::authorization_server, metadata::protected_resource_root,
         metadata::protected_resource, public,
     ),

@@ -2,12 +2,12 @@
 //! may come once, an empty value counts as absent, unknown names are ignored.
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::Request,
     http::{HeaderMap, Uri, header},
 };
 
-use crate::error::Error;
+use crate::{error::Error, settings::ServerSettings};
 
 /// Names that may come once only. `resource` may be repeated (RFC 8707 section 2).
 const ONCE: [&str; 24] = [
@@ -145,17 +145,17 @@ pub(super) fn refuse_credentials_in(uri: &Uri) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads a form of at most `limit` bytes, in which no known name comes twice, with no credentials in the
+/// Reads a form within the server's bounds, in which no known name comes twice, with no credentials in the
 /// query.
-pub(super) async fn form(request: Request, limit: usize) -> Result<Form, Error> {
+pub(super) async fn form(request: Request, bounds: ServerSettings) -> Result<Form, Error> {
     refuse_credentials_in(request.uri())?;
-    let form = plain_form(request, limit).await?;
+    let form = plain_form(request, bounds).await?;
     form.parameters.refuse_repeated()?;
     Ok(form)
 }
 
-/// Reads a form of at most `limit` bytes, and leaves what is in it to the caller.
-pub(super) async fn plain_form(request: Request, limit: usize) -> Result<Form, Error> {
+/// Reads a form within the server's bounds, and leaves what is in it to the caller.
+pub(super) async fn plain_form(request: Request, bounds: ServerSettings) -> Result<Form, Error> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers;
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
@@ -170,10 +170,17 @@ pub(super) async fn plain_form(request: Request, limit: usize) -> Result<Form, E
     if !is_form {
         return Err(Error::invalid_request("The body must be application/x-www-form-urlencoded"));
     }
-    // A body that broke off is answered likewise, if anyone is left to hear it.
-    let body = axum::body::to_bytes(body, limit).await.map_err(|_| Error::BodyTooLarge)?;
+    let body = self::body(body, bounds).await?;
     let parameters = Parameters::parse(&body);
     Ok(Form { headers, parameters, body })
+}
+
+/// Reads a body within the server's bounds.
+pub(super) async fn body(body: Body, bounds: ServerSettings) -> Result<Bytes, Error> {
+    let body = axum::body::to_bytes(body, bounds.maximum_body_bytes);
+    let body = tokio::time::timeout(bounds.body_timeout, body).await;
+    // A body that broke off is answered likewise, if anyone is left to hear it.
+    body.map_err(|_| Error::SlowBody)?.map_err(|_| Error::BodyTooLarge)
 }
 
 /// Percent-decoding with `+` for a space. What is no escape stands for itself, as browsers have it.

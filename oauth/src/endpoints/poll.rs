@@ -10,13 +10,18 @@ use axum::{
 use serde_json::json;
 
 use super::{
+    caller::Caller,
     cookie,
-    openapi::{answers::Failures, forms::PollQuery, schemas::FinishedLogin},
+    openapi::{
+        answers::{Failures, Limited},
+        forms::PollQuery,
+        schemas::FinishedLogin,
+    },
     parameters::Parameters,
     reply,
     reply::ErrorBody,
 };
-use crate::{app::App, error::Error, logins::Poll, tokens::PollToken};
+use crate::{app::App, error::Error, limits::Endpoint, logins::Poll, tokens::PollToken};
 
 /// 404 `authorization_pending` while the login runs; 200 with `redirect_url` when it is done, again
 /// for the lifetime of the code, since an answer may get lost; 400 when it ended without a code.
@@ -28,14 +33,16 @@ use crate::{app::App, error::Error, logins::Poll, tokens::PollToken};
         (status = 200, description = "The login is done.", body = FinishedLogin),
         (status = 400, description = "It ended without a code, or there is none.", body = ErrorBody<'static>),
         (status = 404, description = "`authorization_pending`: not yet.", body = ErrorBody<'static>),
-        Failures,
+        Limited, Failures,
     ),
 )]
 pub(super) async fn poll(
     State(app): State<Arc<App>>,
+    caller: Caller,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, Error> {
+    app.limits.address(Endpoint::Poll, caller.0)?;
     let parameters = Parameters::of_query(uri.query())?;
     let token = PollToken::parse(parameters.required("token")?).ok_or(Error::ExpiredToken)?;
     let browser = cookie::browser(&app.settings, &headers);

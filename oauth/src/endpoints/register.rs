@@ -9,12 +9,55 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{authenticate, metadata, reply};
-use crate::{app::App, clients::Registered, error::Error, settings::RegistrationSettings};
+use super::{
+    authenticate,
+    caller::Caller,
+    metadata,
+    openapi::{
+        answers::{Failures, Limited},
+        schemas::{ClientMetadata, RegisteredClient},
+    },
+    parameters, reply,
+    reply::ErrorBody,
+};
+use crate::{
+    app::App, clients::Registered, error::Error, limits::Endpoint, settings::RegistrationSettings,
+};
 
+/// Registers a client, where the settings switch that on.
+///
 /// 201 with what was registered, which may be less than what was asked for (RFC 7591 section 3.2.1).
-pub(super) async fn register(State(app): State<Arc<App>>, request: Request) -> Response {
-    match registered(&app, request).await {
+#[utoipa::path(
+    post,
+    path = "/register",
+    request_body(content = ClientMetadata, content_type = "application/json"),
+    responses(
+        (status = 201, description = "What was registered.", body = RegisteredClient),
+        (
+            status = 400, description = "`invalid_redirect_uri` or `invalid_client_metadata`.",
+            body = ErrorBody<'static>,
+        ),
+        (
+            status = 401, description = "The initial access token is missing or wrong.",
+            body = ErrorBody<'static>,
+            headers(("WWW-Authenticate" = String, description = "RFC 6750 section 3.")),
+        ),
+        (status = 404, description = "The settings do not switch it on.", body = ErrorBody<'static>),
+        (status = 408, description = "The body came too slowly.", body = ErrorBody<'static>),
+        (
+            status = 413, description = "The body is longer than `server.maximum_body_bytes`.",
+            body = ErrorBody<'static>,
+        ),
+        Limited, Failures,
+    ),
+    security((), ("access_token" = [])),
+)]
+pub(super) async fn register(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Response {
+    match registered(&app, caller, request).await {
         Ok((id, registered)) => {
             let mut response = reply::json(&described(&id, registered));
             *response.status_mut() = StatusCode::CREATED;
@@ -24,16 +67,20 @@ pub(super) async fn register(State(app): State<Arc<App>>, request: Request) -> R
     }
 }
 
-async fn registered(app: &App, request: Request) -> Result<(String, Registered), Error> {
+async fn registered(
+    app: &App,
+    caller: Caller,
+    request: Request,
+) -> Result<(String, Registered), Error> {
     // Without it there is no such path.
     let settings = app.settings.registration.as_ref().ok_or(Error::NotFound)?;
+    // Whoever registers is about to log somebody in, so it counts as that.
+    app.limits.address(Endpoint::Login, caller.0)?;
     allowed(settings, request.headers())?;
     if !is_json(request.headers()) {
         return Err(Error::InvalidClientMetadata("The body must be application/json"));
     }
-    let limit = app.settings.server.maximum_body_bytes;
-    let body = axum::body::to_bytes(request.into_body(), limit);
-    let body = body.await.map_err(|_| Error::BodyTooLarge)?;
+    let body = parameters::body(request.into_body(), app.settings.server).await?;
     let metadata = serde_json::from_slice::<Value>(&body).ok().filter(Value::is_object);
     let metadata = metadata.ok_or(Error::InvalidClientMetadata("The body is no JSON object"))?;
     app.clients.register(settings, metadata).await

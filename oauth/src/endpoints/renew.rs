@@ -36,7 +36,7 @@ pub(super) async fn renew(
     request: Request,
 ) -> Result<Response, Error> {
     authenticate::gateway(&app.settings, request.headers())?;
-    let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+    let form = parameters::form(request, app.settings.server).await?;
     let required = |name| form.parameters.required(name);
     let malformed = |name| Error::parameter("Malformed", name);
     let request = RenewalRequest {

@@ -44,6 +44,10 @@ fn status(error: &Error) -> StatusCode {
         Error::AuthorizationPending | Error::NotFound => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::UriTooLong => StatusCode::URI_TOO_LONG,
+        Error::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Error::SlowBody => StatusCode::REQUEST_TIMEOUT,
+        Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Platform(_) => StatusCode::BAD_GATEWAY,
         Error::Timeout
         | Error::StoreUnavailable
@@ -73,6 +77,13 @@ impl IntoResponse for Error {
             Self::RegistrationsExhausted { seconds } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
+            Self::RateLimited { retry_after } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+            }
+            // What is left of the body would be taken for the next request.
+            Self::SlowBody => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
             }
@@ -91,9 +102,10 @@ pub(super) fn refused(response: &mut Response, error: &Error) {
     response.extensions_mut().insert(Refused(error.clone()));
 }
 
-/// The JSON face of `/authorize`: every error that is not this service's own is 400.
+/// The JSON face of `/authorize`: every error that is not this service's own is 400, but for a limit
+/// that is reached, which is 429.
 pub(super) fn authorize_error(error: Error) -> Response {
-    let own = error.fault() == Fault::Service;
+    let own = error.fault() == Fault::Service || matches!(error, Error::RateLimited { .. });
     let mut response = error.into_response();
     if !own {
         *response.status_mut() = StatusCode::BAD_REQUEST;

@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::{
     authenticate,
+    caller::Caller,
     openapi::{
-        answers::{ClientRefused, Failures, Forms},
+        answers::{ClientRefused, Failures, Forms, Limited},
         forms::TokenForm,
     },
     parameters,
@@ -22,6 +23,7 @@ use crate::{
     app::App,
     error::Error,
     grants::{Exchange, Issued, Refresh},
+    limits::Endpoint,
     settings::Resources,
 };
 
@@ -56,21 +58,24 @@ struct TokenReply<'r> {
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The tokens.", body = TokenReply<'static>),
-        Forms, ClientRefused, Failures,
+        Forms, ClientRefused, Limited, Failures,
     ),
     security((), ("client_secret_basic" = [])),
 )]
 pub(super) async fn token(
     State(app): State<Arc<App>>,
+    caller: Caller,
     request: Request,
 ) -> Result<Response, Error> {
-    let form = parameters::form(request, app.settings.server.maximum_body_bytes).await?;
+    app.limits.address(Endpoint::Token, caller.0)?;
+    let form = parameters::form(request, app.settings.server).await?;
     let parameters = &form.parameters;
     let grant_type = parameters.required("grant_type")?;
     if !["authorization_code", "refresh_token"].contains(&grant_type) {
         return Err(Error::UnsupportedGrantType);
     }
-    let client = authenticate::client(&app, &form.headers, parameters).await?;
+    let check = authenticate::client(&app, &form.headers, parameters);
+    let client = caller.authenticated(&app, Endpoint::Token, check).await?;
     let audience = audience(&app.settings.resources, parameters)?;
     let issued = if grant_type == "authorization_code" {
         let exchange = Exchange {

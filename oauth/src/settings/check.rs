@@ -10,8 +10,8 @@ use std::{
 use url::Url;
 
 use super::{
-    IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources, ServerSettings,
-    SessionSettings, Settings, SettingsError, StoreSettings, TokenSettings,
+    IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources, SessionSettings,
+    Settings, SettingsError, StoreSettings, TokenSettings, UpstreamBounds,
     file::{self, File},
     secrets,
 };
@@ -23,7 +23,10 @@ use crate::{
 mod audit;
 mod client_sources;
 mod clients;
+mod internal_tls;
 mod keys;
+mod limits;
+mod server;
 mod signing;
 mod telemetry;
 
@@ -115,7 +118,9 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
-    let server = server(&file.server, found);
+    let server = server::check(&file.server, found);
+    let limits = limits::check(&file.limits, found);
+    let internal_tls = file.internal_tls.map(|file| internal_tls::check(file, found));
     let audit = audit::check(file.audit, found);
     let telemetry = telemetry::check(file.telemetry, found);
     let clients = clients::check(file.clients, found);
@@ -149,6 +154,8 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             server,
             audit,
             telemetry,
+            limits,
+            internal_tls,
             clients,
             registration,
             client_documents,
@@ -293,6 +300,28 @@ fn intelligencebank(
                 found.add("intelligencebank.logout_path", reason);
             }
         }),
+        bounds: UpstreamBounds {
+            concurrent: found.bytes(
+                "intelligencebank.maximum_concurrent",
+                file.maximum_concurrent,
+                1..=10_000,
+            ),
+            concurrent_per_platform: found.bytes(
+                "intelligencebank.maximum_concurrent_per_platform",
+                file.maximum_concurrent_per_platform,
+                1..=10_000,
+            ),
+            failures: found.range(
+                "intelligencebank.circuit_failures",
+                file.circuit_failures,
+                1..=1_000,
+            ),
+            open: found.seconds(
+                "intelligencebank.circuit_open_seconds",
+                file.circuit_open_seconds,
+                1..=300,
+            ),
+        },
         allow_private_addresses: development.allow_private_addresses,
         resolve: development.resolve,
     }
@@ -356,31 +385,5 @@ fn sessions(file: &file::Sessions, found: &mut Problems) -> SessionSettings {
             file.renewal_spacing_seconds,
             30..=3_600,
         ),
-    }
-}
-
-fn server(file: &file::Server, found: &mut Problems) -> ServerSettings {
-    ServerSettings {
-        maximum_body_bytes: found.bytes(
-            "server.maximum_body_bytes",
-            file.maximum_body_bytes,
-            1_024..=1024 * 1024,
-        ),
-        maximum_connections: found.bytes(
-            "server.maximum_connections",
-            file.maximum_connections,
-            1..=1_000_000,
-        ),
-        header_timeout: found.seconds(
-            "server.header_timeout_seconds",
-            file.header_timeout_seconds,
-            1..=600,
-        ),
-        request_timeout: found.seconds(
-            "server.request_timeout_seconds",
-            file.request_timeout_seconds,
-            1..=600,
-        ),
-        shutdown: found.seconds("server.shutdown_seconds", file.shutdown_seconds, 1..=600),
     }
 }

@@ -8,7 +8,9 @@ use super::AccessTokenFormat;
 
 mod audit;
 mod client_sources;
+pub(super) mod internal_tls;
 mod keys;
+pub(super) mod limits;
 mod telemetry;
 
 pub(super) use audit::{Audit, AuditTo};
@@ -43,6 +45,9 @@ pub(super) struct File {
     pub(super) audit: Audit,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) telemetry: Telemetry,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) limits: limits::Limits,
+    pub(super) internal_tls: Option<internal_tls::InternalTls>,
     pub(super) development: Option<Development>,
     pub(super) clients: Vec<Client>,
     #[serde(default, deserialize_with = "or_default")]
@@ -108,6 +113,10 @@ pub(super) struct IntelligenceBank {
     pub(super) login_deadline_seconds: u64,
     pub(super) poll_interval_milliseconds: u64,
     pub(super) logout_path: Option<String>,
+    pub(super) maximum_concurrent: u64,
+    pub(super) maximum_concurrent_per_platform: u64,
+    pub(super) circuit_failures: u64,
+    pub(super) circuit_open_seconds: u64,
 }
 
 impl Default for IntelligenceBank {
@@ -122,6 +131,10 @@ impl Default for IntelligenceBank {
             login_deadline_seconds: 300,
             poll_interval_milliseconds: 500,
             logout_path: None,
+            maximum_concurrent: 512,
+            maximum_concurrent_per_platform: 128,
+            circuit_failures: 5,
+            circuit_open_seconds: 10,
         }
     }
 }
@@ -175,9 +188,14 @@ impl Default for Sessions {
 pub(super) struct Server {
     pub(super) maximum_body_bytes: u64,
     pub(super) maximum_connections: u64,
+    pub(super) maximum_header_bytes: u64,
     pub(super) header_timeout_seconds: u64,
+    pub(super) body_timeout_seconds: u64,
+    pub(super) write_timeout_seconds: u64,
+    pub(super) idle_timeout_seconds: u64,
     pub(super) request_timeout_seconds: u64,
     pub(super) shutdown_seconds: u64,
+    pub(super) trusted_hops: u64,
 }
 
 impl Default for Server {
@@ -185,9 +203,14 @@ impl Default for Server {
         Self {
             maximum_body_bytes: 64 * 1024,
             maximum_connections: 4_096,
-            header_timeout_seconds: 60,
+            maximum_header_bytes: 32 * 1024,
+            header_timeout_seconds: 10,
+            body_timeout_seconds: 10,
+            write_timeout_seconds: 10,
+            idle_timeout_seconds: 60,
             request_timeout_seconds: 30,
             shutdown_seconds: 10,
+            trusted_hops: 1,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 /// What every variable begins with.
 const PREFIX: &str = "IB_OAUTH__";
 /// The sections in which nobody writes a secret or the name of its file.
-const WITHOUT_SECRETS: [&str; 14] = [
+const WITHOUT_SECRETS: [&str; 15] = [
     "issuer",
     "listen",
     "log",
@@ -26,6 +26,7 @@ const WITHOUT_SECRETS: [&str; 14] = [
     "server",
     "audit",
     "telemetry",
+    "limits",
     "development",
     "client_documents",
 ];

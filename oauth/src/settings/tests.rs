@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use super::{Settings, SettingsError};
 
 mod audit;
+mod bounds;
 mod client_sources;
 mod keys;
 mod telemetry;
@@ -92,6 +93,7 @@ fn the_example_names_the_defaults_that_the_service_has() {
         (Settings::parse(&written, &[]).unwrap(), Settings::parse(&shown, &[]).unwrap());
     let describe = |settings: &Settings| {
         format!("{:?} {:?} {:?}", settings.tokens, settings.sessions, settings.server)
+            + &format!("{:?}", settings.limits)
             + &format!("{:?} {:?}", settings.store, settings.intelligencebank)
             + &format!("{:?} {:?}", settings.registration, settings.client_documents)
             + &format!("{:?} {:?}", settings.audit, settings.telemetry)

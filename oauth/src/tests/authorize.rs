@@ -235,7 +235,7 @@ async fn a_confidential_client_may_leave_pkce_out_and_a_challenge_needs_its_meth
 async fn a_query_beyond_all_measure_is_refused() {
     let kit = Kit::new();
     let long = "x".repeat(20_000);
-    kit.get_json(&authorize_url(&[("state", &long)])).await.expect(400, "invalid_request");
+    kit.get_json(&authorize_url(&[("state", &long)])).await.expect(414, "invalid_request");
     let long = "x".repeat(5_000);
     let answer = kit.get(&authorize_url(&[("state", &long)])).await;
     let location = answer.header("location");

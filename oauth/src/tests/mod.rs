@@ -40,10 +40,13 @@ mod introspection;
 mod jwt;
 mod key_reload;
 mod key_store;
+mod limits;
 mod logout;
+mod malformed;
 mod metadata;
 mod operations;
 mod pages;
+mod platform_outage;
 mod race;
 mod refresh;
 mod registration;
@@ -72,6 +75,17 @@ const REDIRECT: &str = "http://127.0.0.1:8123/callback";
 const BASIC: &str = r#"Basic realm="ib-gateway", charset="UTF-8""#;
 const PLATFORM: &str = "company.intelligencebank.com";
 
+const GENEROUS_LIMITS: &str = r#"
+limits:
+  login: { address: { per_minute: 1000000 }, client: { per_minute: 1000000 }, platform: { per_minute: 1000000 } }
+  poll: { address: { per_minute: 1000000 } }
+  token: { address: { per_minute: 1000000 }, client: { per_minute: 1000000 } }
+  introspect: { address: { per_minute: 1000000 }, client: { per_minute: 1000000 } }
+  revoke: { address: { per_minute: 1000000 }, client: { per_minute: 1000000 } }
+  failed_authentication: { address: { per_minute: 1000000 } }
+  pending_logins: { total: 100000, address: 100000, platform: 100000 }
+"#;
+
 /// Settings as an operator would write them, with `more` behind them.
 fn settings_text(folder: &TempDir, more: &str) -> String {
     let write = |name: &str, text: &str| {
@@ -89,9 +103,17 @@ fn settings_text(folder: &TempDir, more: &str) -> String {
     } else {
         "issuer: http://127.0.0.1:8080".into()
     };
+    // A test that is not about bounds meets none.
+    let unless_told = |section: &str, text: &str| {
+        if more.contains(section) { String::new() } else { text.to_owned() }
+    };
+    let limits = unless_told("limits:", GENEROUS_LIMITS);
+    let upstream = unless_told("intelligencebank:", "intelligencebank: { circuit_failures: 1000 }");
     format!(
         r#"
 {issuer}
+{limits}
+{upstream}
 listen: {{ public: "127.0.0.1:0", internal: "127.0.0.1:0" }}
 store: {{ engine: redb, path: "{store}", cache_megabytes: 4 }}
 sealing: {{ keys: [ {{ id: k1, file: "{key}" }} ] }}

@@ -45,6 +45,36 @@ async fn a_service_whose_store_has_ended_is_not_ready_at_once() {
 }
 
 #[tokio::test]
+async fn during_a_rotation_two_gateway_secrets_work_and_afterwards_the_old_one_is_refused() {
+    let new = "the-next-gateway-credential-0123456789abcdef";
+    let kit = Kit::new();
+    let file = kit.folder.path().join("next-credential");
+    std::fs::write(&file, new).unwrap();
+    let ask = async |kit: &Kit, credential: &str| {
+        let mut request = super::post("/introspect", &[("token", "t")]);
+        let value = format!("Bearer {credential}").parse().unwrap();
+        request.headers_mut().insert(axum::http::header::AUTHORIZATION, value);
+        kit.send_internal(request).await
+    };
+    let old = super::GATEWAY_CREDENTIAL;
+    assert_eq!(ask(&kit, old).await.status, StatusCode::OK);
+    ask(&kit, new).await.expect(401, "invalid_client");
+    let (before, both) = (kit.settings.clone(), format!("}}, {{ file: {file:?} }} ] }}\nclients:"));
+    let both = before.replacen("} ] }\nclients:", &both, 1);
+    assert_ne!(both, before);
+    let kit = kit.restarted_with(both);
+    for credential in [old, new] {
+        assert_eq!(ask(&kit, credential).await.status, StatusCode::OK);
+    }
+    ask(&kit, "neither-the-old-nor-the-new-credential-x").await.expect(401, "invalid_client");
+    let after = before.replace("/gateway-credential\"", "/next-credential\"");
+    assert_ne!(after, before);
+    let kit = kit.restarted_with(after);
+    ask(&kit, old).await.expect(401, "invalid_client");
+    assert_eq!(ask(&kit, new).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn durations_are_put_into_their_buckets_whether_or_not_anybody_scrapes() {
     let kit = Kit::new();
     let (_stop, stopped) = watch::channel(());

@@ -41,6 +41,12 @@ impl IntelligenceBank {
             .await
             .map_err(unreachable)?;
         let status = response.status().as_u16();
+        if status == 429 {
+            // A date in its place is as good as nothing: its clock may not be this one.
+            let seconds = response.headers().get(header::RETRY_AFTER);
+            let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+            return Err(UpstreamError::Limited { retry_after: seconds });
+        }
         let body = https::read(response, self.maximum_response_bytes).await;
         let body = body.map_err(|cause| match cause {
             ReadError::TooLong => UpstreamError::TooLong,

@@ -49,6 +49,7 @@ impl Measured {
             Ok(answer) => outcome(answer),
             Err(UpstreamError::Unreachable(_)) => "unreachable",
             Err(UpstreamError::NotAPlatform { .. }) => "not_a_platform",
+            Err(UpstreamError::Limited { .. }) => "limited",
             Err(UpstreamError::TooLong | UpstreamError::Unusable(_)) => "unusable",
         };
         self.metrics.upstream(request, outcome, took);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod addresses;
 pub(crate) mod client_documents;
+pub(crate) mod guard;
 mod https;
 pub(crate) mod intelligencebank;
 pub(crate) mod measured;
@@ -108,6 +109,12 @@ pub(crate) enum UpstreamError {
     /// No connection, no answer in time, or one cut short. Trying again may help.
     #[error("the platform cannot be reached: {0}")]
     Unreachable(&'static str),
+    /// It asked not to be asked for a while (429).
+    #[error("the platform asks for a pause")]
+    Limited {
+        /// Seconds, as it said.
+        retry_after: Option<u64>,
+    },
     /// It answered, but not as an IntelligenceBank platform does.
     #[error("the platform answered with status {status}, which is not how one begins a login")]
     NotAPlatform {

@@ -114,6 +114,8 @@ pub(super) fn waiting(settings: &Settings, waiting: &Waiting<'_>) -> Response {
 pub(super) fn error(settings: &Settings, error: &Error) -> Response {
     let status = match error {
         Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::SlowBody => StatusCode::REQUEST_TIMEOUT,
         _ => match error.fault() {
             Fault::Client => StatusCode::BAD_REQUEST,
             Fault::Upstream => StatusCode::BAD_GATEWAY,
@@ -127,6 +129,17 @@ pub(super) fn error(settings: &Settings, error: &Error) -> Response {
     };
     let mut response = render(status, &page);
     reply::refused(&mut response, error);
+    let headers = response.headers_mut();
+    match error {
+        Error::RateLimited { retry_after } => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+        }
+        // What is left of the body would be taken for the next request.
+        Error::SlowBody => {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        _ => {}
+    }
     response
 }
 

@@ -14,6 +14,20 @@ pub(in crate::endpoints) enum Failures {
     /// `temporarily_unavailable`: the store or the platform is out of reach, or the service is busy.
     #[response(status = 503, headers(("Retry-After" = u64, description = "Seconds.")))]
     Unavailable(ErrorBody<'static>),
+    /// The path and query are longer than the service reads.
+    #[response(status = 414)]
+    UriTooLong(ErrorBody<'static>),
+    /// The header fields are.
+    #[response(status = 431)]
+    HeadersTooLarge(ErrorBody<'static>),
+}
+
+/// What an operation answers to a caller that asks more often than it may.
+#[derive(IntoResponses)]
+pub(in crate::endpoints) enum Limited {
+    /// `rate_limit_exceeded`.
+    #[response(status = 429, headers(("Retry-After" = u64, description = "Seconds.")))]
+    RateLimited(ErrorBody<'static>),
 }
 
 /// What any operation with a form may answer.
@@ -25,6 +39,9 @@ pub(in crate::endpoints) enum Forms {
     /// The body is longer than `server.maximum_body_bytes`.
     #[response(status = 413)]
     TooLarge(ErrorBody<'static>),
+    /// The body came too slowly.
+    #[response(status = 408)]
+    TooSlow(ErrorBody<'static>),
 }
 
 /// What an operation answers to a client that did not prove who it is.

@@ -91,6 +91,9 @@ pub(in crate::endpoints) struct TokenForm {
     scope: Option<String>,
     /// RFC 8707. It may be repeated, for one audience.
     resource: Option<String>,
+    /// RFC 7523 section 2.2, of clients with keys.
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
 }
 
 /// RFC 7662 section 2.1.
@@ -99,6 +102,9 @@ pub(in crate::endpoints) struct IntrospectionForm {
     token: String,
     /// Not needed: a token says what it is.
     token_type_hint: Option<String>,
+    /// RFC 7523 section 2.2, of clients with keys.
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
 }
 
 /// RFC 7009 section 2.1.
@@ -110,6 +116,21 @@ pub(in crate::endpoints) struct RevocationForm {
     /// A public client names itself here; a confidential one by HTTP Basic.
     #[schema(example = "mcp-public-client")]
     client_id: Option<String>,
+    /// RFC 7523 section 2.2, of clients with keys.
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
+}
+
+/// A client that ends a grant by one of its tokens. With an access token in the header no form is needed.
+#[derive(ToSchema)]
+pub(in crate::endpoints) struct LogoutForm {
+    token: Option<String>,
+    /// A public client names itself here; a confidential one proves who it is.
+    #[schema(example = "mcp-public-client")]
+    client_id: Option<String>,
+    /// RFC 7523 section 2.2.
+    client_assertion: Option<String>,
+    client_assertion_type: Option<String>,
 }
 
 /// Which session the gateway wants renewed.

@@ -131,6 +131,41 @@ pub(in crate::endpoints) struct ServerMetadata {
     protected_resources: Vec<String>,
 }
 
+/// What a client says about itself (RFC 7591 section 2); further fields are ignored.
+#[derive(ToSchema)]
+pub(in crate::endpoints) struct ClientMetadata {
+    #[schema(example = json!(["http://127.0.0.1/callback"]))]
+    redirect_uris: Vec<String>,
+    client_name: Option<String>,
+    /// `none`, or `private_key_jwt` where the settings allow it.
+    token_endpoint_auth_method: Option<String>,
+    grant_types: Option<Vec<String>>,
+    response_types: Option<Vec<String>>,
+    scope: Option<String>,
+    jwks: Option<Object>,
+}
+
+/// RFC 7591 section 3.2.1.
+#[derive(ToSchema)]
+pub(in crate::endpoints) struct RegisteredClient {
+    client_id: String,
+    /// Unix seconds.
+    client_id_issued_at: u64,
+    redirect_uris: Vec<String>,
+    token_endpoint_auth_method: String,
+    grant_types: Vec<String>,
+    response_types: Vec<String>,
+    scope: String,
+    client_name: Option<String>,
+    jwks: Option<Object>,
+}
+
+/// RFC 7517 section 5.
+#[derive(ToSchema)]
+pub(in crate::endpoints) struct KeySet {
+    keys: Vec<Object>,
+}
+
 /// RFC 9728 section 2.
 #[derive(ToSchema)]
 pub(in crate::endpoints) struct ResourceMetadata {

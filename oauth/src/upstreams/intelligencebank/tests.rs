@@ -16,7 +16,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use super::IntelligenceBank;
 use crate::{
     hosts::HostList,
-    settings::IntelligenceBankSettings,
+    settings::{IntelligenceBankSettings, UpstreamBounds},
     upstreams::{Ended, LoginProgress, LoginUpstream as _, UpstreamError},
 };
 
@@ -62,6 +62,12 @@ pub(in crate::upstreams) fn settings(
         login_deadline_seconds: 300,
         poll_interval: Duration::ZERO,
         logout_path: None,
+        bounds: UpstreamBounds {
+            concurrent: 10,
+            concurrent_per_platform: 10,
+            failures: 10,
+            open: Duration::from_secs(1),
+        },
         allow_private_addresses: true,
         resolve: BTreeMap::from([(HOST.to_owned(), address)]),
     }
@@ -162,4 +168,20 @@ async fn row_25_a_session_is_ended_where_the_settings_say_with_its_own_sid() {
     settings.logout_path = Some("/v1/auth/app/logout".to_owned());
     assert_eq!(end(&settings, "5e55104d").await, Ended::Yes);
     assert_eq!(end(&settings, "another").await, Ended::Refused { status: 401 });
+}
+
+#[tokio::test]
+async fn a_platform_that_answers_429_is_understood_with_its_pause() {
+    let limited = |value: &'static str| async move {
+        (StatusCode::TOO_MANY_REQUESTS, [("retry-after", value)], "{}")
+    };
+    let router = Router::new()
+        .route("/v1/auth/app/token", post(move || limited("42")))
+        .route("/v1/auth/app/info", get(move || limited("Wed, 21 Oct 2026 07:28:00 GMT")));
+    let (address, ca) = platform(router).await;
+    let client = IntelligenceBank::new(&settings(address, Some(ca))).unwrap();
+    let error = client.begin(HOST).await.unwrap_err();
+    assert_eq!(error, UpstreamError::Limited { retry_after: Some(42) });
+    let error = client.progress(HOST, &Secret::new("a")).await.unwrap_err();
+    assert_eq!(error, UpstreamError::Limited { retry_after: None });
 }

@@ -11,6 +11,16 @@ use crate::running::places::Places;
 /// demonstration of `make run`.
 pub const PUBLIC_CLIENT: &str = "mcp-public-client";
 
+/// A limit that no load test reaches.
+const GENEROUS: Rate = Rate { per_minute: 6_000_000, burst: 1_000_000 };
+
+/// How often something may be asked for.
+#[derive(Clone, Copy, serde::Serialize)]
+struct Rate {
+    per_minute: u32,
+    burst: u32,
+}
+
 /// The settings of a run whose gateway is at `base` (scheme, address and stage), with `patch` (RFC 7396) merged over them.
 #[must_use]
 pub fn settings(layout: &Layout, places: &Places, base: &str, patch: &Value) -> Value {
@@ -30,7 +40,20 @@ pub fn settings(layout: &Layout, places: &Places, base: &str, patch: &Value) -> 
         "token_tags": { "keys": [{ "id": "development", "file": layout.token_tag_key() }] },
         "gateway": { "credentials": [{ "file": layout.gateway_credential() }] },
         "resource": format!("{base}/proxy/"),
+        "server": { "trusted_hops": 1 },
+        // Everybody has the same address here, and load tests are no abuse.
+        "limits": {
+            "login": { "address": GENEROUS, "client": GENEROUS, "platform": GENEROUS },
+            "poll": { "address": GENEROUS },
+            "token": { "address": GENEROUS, "client": GENEROUS },
+            "introspect": { "address": GENEROUS, "client": GENEROUS },
+            "revoke": { "address": GENEROUS, "client": GENEROUS },
+            "failed_authentication": { "address": GENEROUS },
+            "pending_logins": { "total": 100_000, "address": 100_000, "platform": 100_000 },
+        },
         "intelligencebank": {
+            "maximum_concurrent": 4_096,
+            "maximum_concurrent_per_platform": 4_096,
             "platform_hosts": ["*.intelligencebank.com"],
             "extra_ca_file": layout.ca_pem(),
         },

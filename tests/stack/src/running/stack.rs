@@ -43,6 +43,7 @@ pub struct RunningStack {
     stage: Stage,
     simulator_log: String,
     gateway_scheme: &'static str,
+    internal_has_tls: bool,
     client: Client,
     processes: BTreeMap<Part, Process>,
     dns: JoinHandle<()>,
@@ -65,6 +66,7 @@ impl RunningStack {
         let scheme = if options.gateway_tls { "https" } else { "http" };
         let base = format!("{scheme}://{}{}", places.gateway, stage.as_str());
         let settings = service::settings(&layout, &places, &base, &options.service_settings);
+        let internal_has_tls = settings.get("internal_tls").is_some();
         let settings = serde_saphyr::to_string(&settings)
             .map_err(|error| StackError::configuration("oauth.yaml", error))?;
         write(layout.service_settings(), settings.as_bytes())?;
@@ -90,6 +92,7 @@ impl RunningStack {
             stage,
             simulator_log: options.simulator_log.unwrap_or_else(|| "info".to_owned()),
             gateway_scheme: if envoy::gateway_has_tls(&bootstrap) { "https" } else { "http" },
+            internal_has_tls,
             client,
             processes: BTreeMap::new(),
         })
@@ -268,6 +271,10 @@ impl RunningStack {
         let places = self.places;
         match part {
             Part::Simulator => vec![format!("http://{}/healthz", places.simulator_control)],
+            // Nobody but the gateway has a certificate for the internal port.
+            Part::Service if self.internal_has_tls => {
+                vec![format!("http://{}/healthz", places.service_public)]
+            }
             Part::Service => vec![format!("http://{}/readyz", places.service_internal)],
             Part::Envoy => {
                 let mut urls = vec![format!("http://{}/ready", places.envoy_admin)];
