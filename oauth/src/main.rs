@@ -57,9 +57,9 @@ enum Keys {
     /// Show the keys in the store, oldest first, with what each does; times are in Unix seconds. The
     /// keys themselves are not shown.
     List(OfStore),
-    /// Publish a new key. It issues when `publish_seconds` have passed, and running instances notice it
-    /// within 5 seconds. An embedded store (redb) is open to its service alone: send that SIGUSR1 in
-    /// place of this.
+    /// Publish a new key. It issues when `publish_seconds` have passed, and instances that share the
+    /// store notice it within 5 seconds. An embedded store (redb) is open to its service alone: send
+    /// that SIGUSR1 in place of this.
     Rotate(OfStore),
 }
 

@@ -11,7 +11,7 @@ use tokio::{
 use super::{KeyKind, RotateError, reload};
 use crate::{
     app::App,
-    settings::{Settings, SettingsError},
+    settings::{Problem, Settings, SettingsError},
 };
 
 /// How often the keys in the store are looked at. A key of another instance, or one whose time has come,
@@ -72,7 +72,10 @@ async fn read_again(app: &App) {
     let outcome = match read {
         Ok(Ok(next)) => reload(app, &next).await,
         Ok(Err(problems)) => Err(problems),
-        Err(_) => Err(SettingsError(Vec::new())),
+        Err(_) => Err(SettingsError(vec![Problem {
+            field: "settings".to_owned(),
+            reason: "the reading of the files broke off".to_owned(),
+        }])),
     };
     app.metrics.key_reload(outcome.is_ok());
     match outcome {
