@@ -46,6 +46,10 @@ end-to-end:
 .PHONY: test-oldest-envoy
 test-oldest-envoy:
 	@ENVOY_VERSION=1.36.2 scripts/test.sh end-to-end
+# The stores on a real redis-server and on a server that speaks DynamoDB's protocol.
+.PHONY: test-stores
+test-stores:
+	@scripts/test-stores.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

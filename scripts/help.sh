@@ -18,6 +18,8 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make end-to-end  end-to-end tests alone
   make test-oldest-envoy
                    the end-to-end tests on the oldest Envoy that is supported (1.36.2)
+  make test-stores the service's stores on a real redis-server and on a DynamoDB server (moto), which it
+                   installs; two instances on each
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
@@ -41,6 +43,7 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   RUN_DIRECTORY      target/run       configuration, secrets, store, logs, process ids
   ENVOY              (found)          the Envoy binary; else the pinned one, else the one on the PATH
   ENVOY_VERSION      1.40.0           the pinned version to fetch (1.40.0 or 1.36.2)
+  REDIS_SERVER       (found)          the redis-server of "make test-stores"; else the one on the PATH
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
   FUZZ_SECONDS       20               how long "make fuzz" runs each target
   BENCH_FLAGS        (none)           further options of the three above; --help lists them

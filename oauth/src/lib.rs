@@ -31,7 +31,7 @@ mod tests;
 mod tokens;
 mod upstreams;
 
-pub use admin::{SeedError, SeedOptions, seed};
+pub use admin::{CreateTablesError, SeedError, SeedOptions, create_tables, seed};
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};
 pub use telemetry::start as start_log;

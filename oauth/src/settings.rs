@@ -1,13 +1,6 @@
 //! The settings of the service, checked: whoever holds a [`Settings`] need not look again.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     clients::Clients,
@@ -20,9 +13,14 @@ mod check;
 mod file;
 mod load;
 mod secrets;
+mod store;
 mod strict;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use store::{
+    DynamodbSettings, EngineSettings, NetworkBounds, RedbSettings, RedisSettings, StoreSettings,
+};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,14 +156,6 @@ impl Resources {
     pub(crate) fn path(&self) -> &str {
         self.default.trim_end_matches('/').strip_prefix(&self.issuer.origin).unwrap_or_default()
     }
-}
-
-/// Where records are kept.
-#[derive(Debug)]
-pub(crate) struct StoreSettings {
-    pub(crate) path: PathBuf,
-    pub(crate) cache_bytes: usize,
-    pub(crate) sweep: Duration,
 }
 
 /// How IntelligenceBank is reached.

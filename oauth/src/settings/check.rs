@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     IntelligenceBankSettings, Issuer, Problem, Resources, ServerSettings, SessionSettings,
-    Settings, SettingsError, StoreSettings, TokenSettings,
+    Settings, SettingsError, TokenSettings,
     file::{self, File},
     secrets,
 };
@@ -17,6 +17,7 @@ use crate::{
 
 mod clients;
 mod keys;
+mod store;
 
 const DAY: u64 = 24 * 3_600;
 
@@ -81,18 +82,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     if file.listen.public == file.listen.internal && file.listen.public.port() != 0 {
         found.add("listen.internal", "must differ from listen.public");
     }
-    let file::Engine::Redb = file.store.engine;
-    let folder = file.store.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if !folder.unwrap_or(Path::new(".")).is_dir() {
-        found.add("store.path", format!("{} has no folder to be in", file.store.path.display()));
-    }
-    let store = StoreSettings {
-        path: file.store.path,
-        cache_bytes: found
-            .bytes("store.cache_megabytes", file.store.cache_megabytes, 1..=65_536)
-            .saturating_mul(1024 * 1024),
-        sweep: found.seconds("store.sweep_seconds", file.store.sweep_seconds, 1..=DAY),
-    };
+    let store = store::check(file.store, found);
     let sealing = keys::read("sealing.keys", &file.sealing.keys, 32, found);
     let token_tags = keys::token_tags(&file.token_tags.keys, &sealing, found);
     let sealer = keys::sealer(sealing);

@@ -4,6 +4,10 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+mod store;
+
+pub(super) use store::{Engine, Store};
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
@@ -48,31 +52,6 @@ fn default_log() -> String {
 pub(super) struct Listen {
     pub(super) public: SocketAddr,
     pub(super) internal: SocketAddr,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Engine {
-    Redb,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Store {
-    pub(super) engine: Engine,
-    pub(super) path: PathBuf,
-    #[serde(default = "default_cache")]
-    pub(super) cache_megabytes: u64,
-    #[serde(default = "default_sweep")]
-    pub(super) sweep_seconds: u64,
-}
-
-fn default_cache() -> u64 {
-    64
-}
-
-fn default_sweep() -> u64 {
-    60
 }
 
 #[derive(Debug, Deserialize)]

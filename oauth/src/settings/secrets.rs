@@ -6,6 +6,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use ib_contract::Secret;
 use zeroize::Zeroizing;
 
 use crate::{sealing::KEY_BYTES, tokens::SecretHash};
@@ -42,6 +43,15 @@ pub(super) fn secret_hash(path: &Path) -> Result<SecretHash, String> {
         return Err(format!("{} holds more than printable ASCII", path.display()));
     }
     Ok(SecretHash::of(text.as_bytes()))
+}
+
+/// Reads a password, which another server has chosen.
+pub(super) fn password(path: &Path) -> Result<Secret, String> {
+    let text = read(path)?;
+    if text.is_empty() {
+        return Err(format!("{} is empty", path.display()));
+    }
+    Ok(Secret::new(text.as_str()))
 }
 
 /// Reads the SHA-256 of a secret, in hexadecimal.

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use super::{Settings, SettingsError};
 
 mod keys;
+mod store;
 
 const EXAMPLE: &str = include_str!("../../example.yaml");
 

@@ -14,8 +14,14 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use crate::{
-    app::App, authorization::percent_encode, clock::ManualClock, endpoints, metrics::Metrics,
-    records::Records, settings::Settings, store::redb::RedbStore,
+    app::App,
+    authorization::percent_encode,
+    clock::ManualClock,
+    endpoints,
+    metrics::Metrics,
+    records::Records,
+    settings::Settings,
+    store::{Store, redb::RedbStore},
 };
 
 mod authorize;
@@ -38,6 +44,7 @@ mod renewal_spacing;
 mod revoke;
 mod scripted;
 mod secrets;
+mod stores;
 mod tags;
 mod taken_away;
 mod token;
@@ -132,10 +139,24 @@ impl Kit {
         clock: Arc<ManualClock>,
         upstream: Arc<Scripted>,
     ) -> Self {
-        let settings = Arc::new(Settings::parse(&text, &[]).unwrap());
-        let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes).unwrap();
+        let settings = Settings::parse(&text, &[]).unwrap();
+        let redb = settings.store.redb();
+        let store = Arc::new(RedbStore::open(&redb.path, redb.cache_bytes).unwrap());
+        Self::over(store, settings, folder, text, clock, upstream)
+    }
+
+    /// A service over any store.
+    fn over(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        folder: TempDir,
+        text: String,
+        clock: Arc<ManualClock>,
+        upstream: Arc<Scripted>,
+    ) -> Self {
+        let settings = Arc::new(settings);
         let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
-        let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
+        let records = Arc::new(Records::new(store, sealer, metrics));
         let app = Arc::new(App::new(settings, records, upstream.clone(), clock.clone()));
         let (public, internal) = (endpoints::public(&app), endpoints::internal(&app));
         Self { app, public, internal, clock, upstream, folder, settings: text }
