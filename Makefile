@@ -70,6 +70,10 @@ test-manifests:
 .PHONY: test-openapi
 test-openapi:
 	@scripts/test-openapi.sh
+# The stores on a real redis-server and on a server that speaks DynamoDB's protocol.
+.PHONY: test-stores
+test-stores:
+	@scripts/test-stores.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -1,4 +1,4 @@
-//! What operators do with a store while no service runs on it.
+//! What operators do with a store.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,12 +20,14 @@ use crate::{
     metrics::Metrics,
     records::{KeysError, Records},
     settings::Settings,
-    store::{StoreError, redb::RedbStore},
+    store::{self, StoreError},
 };
 
 mod keys;
+mod tables;
 
 pub use keys::{KeyCommandError, ListedKey, StoredKind, generate_key, list_keys, rotate_keys};
+pub use tables::{CreateTablesError, create_tables};
 
 /// Steps that wait for the store at the same time: those of one flush, and the next.
 const STEPS_AT_ONCE: usize = 16_384;
@@ -140,11 +142,11 @@ async fn run(
     options: &SeedOptions,
     mut progress: impl FnMut(usize),
 ) -> Result<(), SeedError> {
-    let store = RedbStore::open_for_filling(&settings.store.path, settings.store.cache_bytes)?;
+    let store = store::open_for_filling(&settings.store).await?;
     let settings = Arc::new(settings);
     let clock = Arc::new(SystemClock::new());
     let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
-    let records = Arc::new(Records::new(Arc::new(store), sealer, Arc::clone(&metrics)));
+    let records = Arc::new(Records::new(store, sealer, Arc::clone(&metrics)));
     records.prove_keys(clock.unix_seconds()).await?;
     KeyKeeper::new(Arc::clone(&records), Arc::clone(&settings))
         .refresh(clock.unix_seconds())

@@ -4,7 +4,10 @@
 //! that causes it and with the next number of the head, so that neither is ever there without the
 //! other; who finds that the head is another one than expected tries again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use ib_contract::{LONGEST_WAIT_SECONDS, RevocationEvent, Revocations, Revoked};
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -38,6 +41,8 @@ pub(crate) struct Feed {
     written: watch::Sender<u64>,
     closed: watch::Sender<bool>,
     places: Semaphore,
+    /// The highest number that the store has shown.
+    highest: AtomicU64,
     /// The head after all events of this process that the store has taken, if they are written. It is
     /// locked while one is handed over, so that the store takes them in the order of their numbers.
     expected: Mutex<Option<Head>>,
@@ -56,6 +61,7 @@ impl Feed {
             written: watch::Sender::new(0),
             closed: watch::Sender::new(false),
             places: Semaphore::new(MOST_WAITING),
+            highest: AtomicU64::new(0),
             expected: Mutex::new(None),
         }
     }

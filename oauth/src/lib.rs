@@ -38,8 +38,8 @@ mod tokens;
 mod upstreams;
 
 pub use admin::{
-    KeyCommandError, ListedKey, SeedError, SeedOptions, StoredKind, generate_key, list_keys,
-    rotate_keys, seed,
+    CreateTablesError, KeyCommandError, ListedKey, SeedError, SeedOptions, StoredKind,
+    create_tables, generate_key, list_keys, rotate_keys, seed,
 };
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};

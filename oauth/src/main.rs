@@ -28,19 +28,22 @@ enum Command {
     /// Read the settings and the files that they name, say what is wrong, and end: 0 when all is
     /// well, 1 when not.
     Check(Config),
-    /// Work on the store while no service runs on it.
+    /// Work on the store.
     #[command(subcommand)]
     Admin(Admin),
 }
 
 #[derive(Subcommand)]
 enum Admin {
-    /// Write invented grants into the store, for benchmarks, and their access tokens into a file. The
-    /// settings must have a `development` section.
+    /// Write invented grants into the store, for benchmarks, and their access tokens into a file, while
+    /// no service runs on it. The settings must have a `development` section.
     Seed(Seed),
     /// Make keys for files; list and rotate keys that the service keeps in its store.
     #[command(subcommand)]
     Keys(Keys),
+    /// Make the tables of the engine dynamodb. What is there already is left as it is, so it may be
+    /// done again.
+    CreateTables(Config),
 }
 
 #[derive(Subcommand)]
@@ -141,6 +144,7 @@ fn main() -> ExitCode {
         Command::Check(Config { config }) => check(&config),
         Command::Admin(Admin::Seed(arguments)) => seed(arguments),
         Command::Admin(Admin::Keys(command)) => keys(command),
+        Command::Admin(Admin::CreateTables(Config { config })) => create_tables(&config),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -179,6 +183,15 @@ fn seed(arguments: Seed) -> Result<(), Box<dyn Error>> {
     })?;
     let output = options.output.display();
     writeln!(std::io::stdout(), "{grants} grants; their access tokens are in {output}")?;
+    Ok(())
+}
+
+fn create_tables(config: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let settings = Settings::load(config)?;
+    ib_oauth::create_tables(&settings, |step| {
+        writeln!(std::io::stderr(), "ib-oauth: {step}").ok();
+    })?;
+    writeln!(std::io::stdout(), "the tables can be used")?;
     Ok(())
 }
 

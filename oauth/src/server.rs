@@ -1,6 +1,6 @@
 //! Listening, serving, sweeping, and stopping without dropping what was accepted.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -19,7 +19,7 @@ use crate::{
     metrics::Metrics,
     records::{KeysError, Records},
     settings::{Problem, Settings},
-    store::{Store, measured::Measured, redb::RedbStore},
+    store::{self, Store, measured::Measured},
     upstreams::{client_documents::HttpsDocuments, intelligencebank::IntelligenceBank},
 };
 
@@ -52,10 +52,12 @@ pub enum ServeError {
         cause: io::Error,
     },
     /// The store could not be opened.
-    #[error("store.path: the store cannot be opened: {path}: {cause}")]
+    #[error("{field}: the store cannot be opened: {place}: {cause}")]
     Store {
-        /// The path of the settings.
-        path: PathBuf,
+        /// The setting that says where it is.
+        field: &'static str,
+        /// Where it is, by the settings.
+        place: String,
         /// The engine's words.
         cause: String,
     },
@@ -108,14 +110,13 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
     for Problem { field, reason } in settings.warnings() {
         tracing::warn!(field, reason, "a setting deserves a look");
     }
-    let path = settings.store.path.clone();
-    let refused = |cause: String| ServeError::Store { path: path.clone(), cause };
-    let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes)
-        .map_err(|cause| refused(cause.to_string()))?;
+    let (field, place) = settings.store.place();
+    let refused = |cause: String| ServeError::Store { field, place: place.clone(), cause };
+    let store = store::open(&settings.store).await.map_err(|cause| refused(cause.to_string()))?;
     let clock = Arc::new(SystemClock::new());
     let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
     metrics.started(clock.unix_seconds());
-    let store = Measured::new(Arc::new(store), clock.clone(), Arc::clone(&metrics));
+    let store = Measured::new(store, clock.clone(), Arc::clone(&metrics));
     let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
     records.prove_keys(clock.unix_seconds()).await.map_err(|cause| match cause {
         KeysError::Sealing(_) => ServeError::SealingKeys(cause.to_string()),

@@ -27,12 +27,16 @@ mod file;
 mod keys;
 mod load;
 mod secrets;
+mod store;
 mod strict;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use client_sources::{DocumentSettings, RegistrationSettings};
 pub(crate) use keys::{AccessTokenFormat, KeyFiles, KeyNames, KeySettings, StoredKeySettings};
+pub(crate) use store::{
+    DynamodbSettings, EngineSettings, NetworkBounds, RedbSettings, RedisSettings, StoreSettings,
+};
 
 /// A setting that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,14 +179,6 @@ impl Resources {
     pub(crate) fn path(&self) -> &str {
         self.default.trim_end_matches('/').strip_prefix(&self.issuer.origin).unwrap_or_default()
     }
-}
-
-/// Where records are kept.
-#[derive(Debug)]
-pub(crate) struct StoreSettings {
-    pub(crate) path: PathBuf,
-    pub(crate) cache_bytes: usize,
-    pub(crate) sweep: Duration,
 }
 
 /// How IntelligenceBank is reached.

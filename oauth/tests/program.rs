@@ -17,6 +17,11 @@ use std::{
 
 use tempfile::TempDir;
 
+#[allow(dead_code, reason = "the engines' own tests use all of it")]
+mod servers;
+
+use servers::Server;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ib-oauth");
 
 /// A settings file whose ports the system chooses, and all that it names.
@@ -30,12 +35,17 @@ fn settings(folder: &TempDir, more: &str) -> PathBuf {
     let tags = write("token-tag-key", "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=");
     let credential = write("gateway-credential", "gateway-credential-for-tests-0123456789");
     let store = folder.path().join("store.redb");
+    let store = if more.contains("store:") {
+        String::new()
+    } else {
+        format!("store: {{ engine: redb, path: {store:?} }}")
+    };
     write(
         "settings.yaml",
         &format!(
             "issuer: http://127.0.0.1:8080\n\
              listen: {{ public: \"127.0.0.1:0\", internal: \"127.0.0.1:0\" }}\n\
-             store: {{ engine: redb, path: {store:?} }}\n\
+             {store}\n\
              sealing: {{ keys: [ {{ id: k1, file: {key:?} }} ] }}\n\
              token_tags: {{ keys: [ {{ id: t1, file: {tags:?} }} ] }}\n\
              gateway: {{ credentials: [ {{ file: {credential:?} }} ] }}\n\
@@ -476,4 +486,60 @@ fn keys_in_the_store_are_made_listed_and_rotated() {
     assert!(!rotated && told.contains("under way"), "{told}");
     let (rotated, told) = command("rotate", "token-tags");
     assert!(!rotated && told.contains("files"), "{told}");
+}
+
+#[test]
+#[ignore = "needs a redis-server: make test-stores"]
+fn two_programs_on_one_redis_say_when_it_is_gone_and_need_no_restart_when_it_is_back() {
+    let mut redis = Server::redis();
+    let store = format!(
+        "store: {{ engine: redis, address: \"127.0.0.1:{}\", tls: false, prefix: main, \
+         connect_timeout_milliseconds: 500, command_timeout_milliseconds: 1000 }}",
+        redis.port
+    );
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let programs = folders.each_ref().map(|folder| Serving::start(&settings(folder, &store)));
+    let all = |status: &str| {
+        let start = format!("HTTP/1.1 {status}");
+        programs.iter().all(|own| own.get(own.internal, "/readyz").starts_with(&start))
+    };
+    assert!(all("200"));
+    redis.kill();
+    assert!(all("503"));
+    for own in &programs {
+        assert!(own.get(own.public, "/healthz").starts_with("HTTP/1.1 200"));
+    }
+    redis.restart();
+    let mut tries = 0;
+    while !all("200") {
+        tries += 1;
+        assert!(tries < 600, "it does not come back");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+#[ignore = "needs a DynamoDB server: make test-stores"]
+fn the_program_makes_the_tables_that_it_serves_from_and_says_when_they_are_missing() {
+    let dynamodb = Server::dynamodb();
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!(
+        "store: {{ engine: dynamodb, region: eu-central-1, prefix: main-, \
+         endpoint: \"http://127.0.0.1:{}\" }}",
+        dynamodb.port
+    );
+    let config = settings(&folder, &store);
+    let refused = run(&["serve"], &config);
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("store.prefix: ") && told.contains("admin create-tables"), "{told}");
+    for progress in ["main-state: being made", "main-state: is there"] {
+        let made = run(&["admin", "create-tables"], &config);
+        assert!(made.status.success(), "{made:?}");
+        assert!(String::from_utf8(made.stderr).unwrap().contains(progress));
+    }
+    let serving = Serving::start(&config);
+    assert!(serving.get(serving.internal, "/readyz").starts_with("HTTP/1.1 200"));
+    let redb = tempfile::tempdir().unwrap();
+    let none = run(&["admin", "create-tables"], &settings(&redb, ""));
+    assert!(String::from_utf8(none.stderr).unwrap().contains("store.engine: "));
 }

@@ -8,7 +8,7 @@ use crate::{
     metrics::Metrics,
     records::{KeysError, Records},
     settings::Settings,
-    store::{StoreError, redb::RedbStore},
+    store::{self, StoreError},
 };
 
 /// Keys that the service may keep in its store.
@@ -122,9 +122,9 @@ fn on_store(
     let failed = |cause: &dyn fmt::Display| KeyCommandError::Keys(cause.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes)?;
+        let store = store::open(&settings.store).await?;
         let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
-        let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
+        let records = Arc::new(Records::new(store, sealer, metrics));
         let now = SystemClock::new().unix_seconds();
         records.prove_keys(now).await?;
         let keeper = KeyKeeper::new(records, Arc::new(settings));

@@ -3,7 +3,10 @@
 //! With each start of a process the numbers go on at the time, in milliseconds. A store that was put
 //! back from an older copy so never gives a number a second time to another event, and a gateway that
 //! knows one of the lost numbers is told to forget everything. An entry leads over the numbers that were
-//! left out, so that an ordinary restart costs no gateway anything.
+//! left out, so that an ordinary restart costs no gateway anything. The same is done when a server that
+//! the store is on has lost numbers while the process ran, as a failover of Redis may.
+
+use std::sync::atomic::Ordering;
 
 use ib_contract::{MOST_EVENTS, RevocationEvent, Revocations};
 use serde::{Deserialize, Serialize};
@@ -75,29 +78,48 @@ impl Feed {
     /// copy of one that gateways know.
     pub(crate) async fn resume(&self, now: u64) -> Result<(), Error> {
         for _ in 0..MOST_TRIES {
-            let head = self.head(now).await?;
-            let number = head.number.saturating_add(1);
-            let goes_on_after = self.clock.unix_milliseconds().max(number);
-            let entry = Entry::Start { number, goes_on_after };
-            let applied = self
-                .records
-                .changes()
-                .put_plain(
-                    head_key(),
-                    Condition::Version(head.version),
-                    goes_on_after.to_be_bytes().to_vec(),
-                )
-                .insert(&number.to_string(), &entry, now.saturating_add(KEPT_SECONDS))
-                .apply(now)
-                .await?;
-            if applied == Applied::Yes {
+            let head = self.read_or_begin(now).await?;
+            if self.leap(head, 0, now).await? == Applied::Yes {
                 return Ok(());
             }
         }
         Err(Error::StoreUnavailable)
     }
 
+    /// Leads from this head over to the time, and over every number up to `known`.
+    async fn leap(&self, head: Head, known: u64, now: u64) -> Result<Applied, Error> {
+        let number = head.number.saturating_add(1);
+        let beyond = self.clock.unix_milliseconds().max(known.saturating_add(1));
+        let goes_on_after = beyond.max(number);
+        let entry = Entry::Start { number, goes_on_after };
+        self.records
+            .changes()
+            .put_plain(
+                head_key(),
+                Condition::Version(head.version),
+                goes_on_after.to_be_bytes().to_vec(),
+            )
+            .insert(&number.to_string(), &entry, now.saturating_add(KEPT_SECONDS))
+            .apply(now)
+            .await
+    }
+
     pub(super) async fn head(&self, now: u64) -> Result<Head, Error> {
+        for _ in 0..MOST_TRIES {
+            // Before the read, so that whatever it finds must not be lower.
+            let known = self.highest.load(Ordering::SeqCst);
+            let head = self.read_or_begin(now).await?;
+            if head.number >= known {
+                self.highest.fetch_max(head.number, Ordering::SeqCst);
+                return Ok(head);
+            }
+            tracing::error!("the store has lost what it had taken; gateways forget everything");
+            self.leap(head, known, now).await?;
+        }
+        Err(Error::StoreUnavailable)
+    }
+
+    async fn read_or_begin(&self, now: u64) -> Result<Head, Error> {
         // The second round finds what the first has begun.
         for _ in 0..2 {
             let stored = self.records.store().get(&head_key(), now).await?;

@@ -9,6 +9,8 @@ use crate::{
 };
 
 const ID: &str = "canary";
+/// How often it is tried while other instances write it.
+const MOST_TRIES: usize = 5;
 const CONTENTS: &[u8] = b"ib-gateway";
 
 /// Why the sealing keys are not those of the store.
@@ -52,6 +54,16 @@ impl Records {
     ///
     /// [`KeysError`] when no key opens it, or the store fails.
     pub(crate) async fn prove_keys(&self, now: u64) -> Result<(), KeysError> {
+        // Several instances may start at the same time: who comes second finds what the first wrote.
+        for _ in 0..MOST_TRIES {
+            if self.prove_keys_once(now).await? == Applied::Yes {
+                return Ok(());
+            }
+        }
+        Err(KeysError::Conflict)
+    }
+
+    async fn prove_keys_once(&self, now: u64) -> Result<Applied, KeysError> {
         let key = Key::new(Table::Canary, ID);
         let name = key.to_string();
         let found = self.store.get(&key, now).await?;
@@ -60,16 +72,13 @@ impl Records {
             Some(stored) => {
                 self.sealer.open(name.as_bytes(), &stored.value)?;
                 if self.sealer.is_under_first(&stored.value) {
-                    return Ok(());
+                    return Ok(Applied::Yes);
                 }
                 Condition::Version(stored.version)
             }
         };
         let value = self.sealer.seal(name.as_bytes(), CONTENTS)?;
         let change = Change::Put { value, expires_at: u64::MAX };
-        match self.store.apply(vec![Operation { key, condition, change }], now).await? {
-            Applied::Yes => Ok(()),
-            Applied::Conflict => Err(KeysError::Conflict),
-        }
+        Ok(self.store.apply(vec![Operation { key, condition, change }], now).await?)
     }
 }

@@ -14,6 +14,10 @@ use crate::{
 /// Longest pause after an outage, in seconds. The pauses before are 1, 2, 4 and so on.
 const LONGEST_PAUSE: u64 = 30;
 
+/// How far the clocks of two instances may differ, in seconds, before they ask about one session at the
+/// same time.
+const CLOCK_TOLERANCE: u64 = 30;
+
 /// How far the renewal of the current generation is. Times are in seconds since the Unix epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -59,7 +63,9 @@ impl Renewal {
         // Whoever asked in an opening of the store that is over has gone, with their process.
         let may_live = leases.opening.is_none() || leases.opening == self.leased_in;
         // A lease that reaches further than leases do was written by a clock that has been set back.
-        let longest = now.saturating_add(leases.longest);
+        // Where others write leases, their clocks may be a little ahead.
+        let ahead = if leases.opening.is_some() { 0 } else { CLOCK_TOLERANCE };
+        let longest = now.saturating_add(leases.longest).saturating_add(ahead);
         may_live && now < self.leased_until && self.leased_until <= longest
     }
 

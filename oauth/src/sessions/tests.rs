@@ -1,6 +1,6 @@
-use ib_contract::Secret;
+use ib_contract::{RenewalCause, Secret};
 
-use super::{Session, SessionRefused};
+use super::{Leases, Question, Session, SessionRefused};
 use crate::{
     hosts::{HostList, HostPattern},
     settings::SessionSettings,
@@ -93,4 +93,21 @@ fn the_gateway_is_told_when_to_renew_before_the_end_and_never_a_negative_time() 
     assert_eq!((told.refresh_in, told.expires_in), (7_190 - 300, 7_190));
     let told = session.upstream("id", SETTINGS, session.expires_at - 100);
     assert_eq!((told.refresh_in, told.expires_in), (0, 100));
+}
+
+#[test]
+fn an_instance_whose_clock_is_behind_believes_the_lease_of_another_and_one_alone_does_not() {
+    let session = begin(upstream()).unwrap();
+    let shared = Leases { longest: 15, opening: None };
+    let asked = |leased: &Session, leases, now| {
+        leased.question(1, RenewalCause::Rejected, SETTINGS, leases, now)
+    };
+    let leased = session.leased(shared, NOW + 3);
+    assert_eq!(asked(&leased, shared, NOW), Question::Leased);
+    assert_eq!(asked(&leased, shared, NOW + 18), Question::Ask, "it has run out");
+    let far = session.leased(shared, NOW + 3_600);
+    assert_eq!(asked(&far, shared, NOW), Question::Ask, "a clock has been set back");
+    let alone = Leases { longest: 15, opening: Some(7) };
+    let leased = session.leased(alone, NOW + 3);
+    assert_eq!(asked(&leased, alone, NOW), Question::Ask, "a clock has been set back");
 }

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources, SessionSettings,
-    Settings, SettingsError, StoreSettings, TokenSettings, UpstreamBounds,
+    Settings, SettingsError, TokenSettings, UpstreamBounds,
     file::{self, File},
     secrets,
 };
@@ -28,6 +28,7 @@ mod keys;
 mod limits;
 mod server;
 mod signing;
+mod store;
 mod telemetry;
 
 const DAY: u64 = 24 * 3_600;
@@ -93,18 +94,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     if file.listen.public == file.listen.internal && file.listen.public.port() != 0 {
         found.add("listen.internal", "must differ from listen.public");
     }
-    let file::Engine::Redb = file.store.engine;
-    let folder = file.store.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if !folder.unwrap_or(Path::new(".")).is_dir() {
-        found.add("store.path", format!("{} has no folder to be in", file.store.path.display()));
-    }
-    let store = StoreSettings {
-        path: file.store.path,
-        cache_bytes: found
-            .bytes("store.cache_megabytes", file.store.cache_megabytes, 1..=65_536)
-            .saturating_mul(1024 * 1024),
-        sweep: found.seconds("store.sweep_seconds", file.store.sweep_seconds, 1..=DAY),
-    };
+    let store = store::check(file.store, found);
     let sealing = keys::read("sealing.keys", &file.sealing.keys, 32, found);
     let token_tags = keys::token_tags(&file.token_tags, &sealing, found);
     let signing = signing::check(file.signing.as_ref(), file.tokens.access_token_format, found);

@@ -11,11 +11,13 @@ mod client_sources;
 pub(super) mod internal_tls;
 mod keys;
 pub(super) mod limits;
+mod store;
 mod telemetry;
 
 pub(super) use audit::{Audit, AuditTo};
 pub(super) use client_sources::{ClientDocuments, Registration};
 pub(super) use keys::{Gateway, KeyFile, KeySource, Keys, SecretFile, Source};
+pub(super) use store::{Engine, Store};
 pub(super) use telemetry::Telemetry;
 
 #[derive(Debug, Deserialize)]
@@ -74,31 +76,6 @@ fn default_log() -> String {
 pub(super) struct Listen {
     pub(super) public: SocketAddr,
     pub(super) internal: SocketAddr,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Engine {
-    Redb,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Store {
-    pub(super) engine: Engine,
-    pub(super) path: PathBuf,
-    #[serde(default = "default_cache")]
-    pub(super) cache_megabytes: u64,
-    #[serde(default = "default_sweep")]
-    pub(super) sweep_seconds: u64,
-}
-
-fn default_cache() -> u64 {
-    64
-}
-
-fn default_sweep() -> u64 {
-    60
 }
 
 #[derive(Debug, Deserialize)]

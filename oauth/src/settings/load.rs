@@ -12,7 +12,7 @@ use super::{
 
 /// What every variable begins with.
 const PREFIX: &str = "IB_OAUTH__";
-/// The sections in which nobody writes a secret or the name of its file.
+/// The sections in which nobody writes a secret or the name of its file, but for a password.
 const WITHOUT_SECRETS: [&str; 15] = [
     "issuer",
     "listen",
@@ -98,7 +98,8 @@ pub(super) fn parse(
 fn without_secrets(field: &str, reason: String) -> String {
     let section = field.split(['.', '[']).next().unwrap_or_default();
     let quotes = reason.contains("invalid type") || reason.contains("invalid value");
-    if quotes && !WITHOUT_SECRETS.contains(&section) {
+    let has_secret = !WITHOUT_SECRETS.contains(&section) || field.contains("password");
+    if quotes && has_secret {
         return "has the wrong form".to_owned();
     }
     reason

@@ -6,6 +6,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use ib_contract::Secret;
 use zeroize::Zeroizing;
 
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
@@ -68,6 +69,15 @@ pub(super) fn secret_hash(path: &Path) -> Result<SecretHash, String> {
 pub(super) fn json(path: &Path) -> Result<serde_json::Value, String> {
     let text = read_at_most(path, LONGEST_JSON)?;
     serde_json::from_str(&text).map_err(|_| format!("{} does not hold JSON", path.display()))
+}
+
+/// Reads a password, which another server has chosen.
+pub(super) fn password(path: &Path) -> Result<Secret, String> {
+    let text = read(path)?;
+    if text.is_empty() {
+        return Err(format!("{} is empty", path.display()));
+    }
+    Ok(Secret::new(text.as_str()))
 }
 
 /// Reads the SHA-256 of a secret, in hexadecimal.

@@ -9,6 +9,7 @@ mod audit;
 mod bounds;
 mod client_sources;
 mod keys;
+mod store;
 mod telemetry;
 
 const EXAMPLE: &str = include_str!("../../example.yaml");

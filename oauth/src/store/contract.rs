@@ -1,6 +1,11 @@
 //! What every engine must do. An engine's tests call [`holds`] with a fresh, empty store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+mod listing;
+mod moving;
+
+pub(crate) use moving::moves;
 
 use super::{
     Applied, Change, Condition, Key, MAXIMUM_KEYS, MAXIMUM_OPERATIONS, MAXIMUM_VALUE_BYTES,
@@ -29,20 +34,38 @@ async fn value(store: &dyn Store, id: &str, now: u64) -> Option<Vec<u8>> {
     store.get(&key(id), now).await.unwrap().map(|stored| stored.value)
 }
 
+/// How an engine gets rid of expired records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sweeps {
+    /// When [`Store::purge`] is called.
+    WhenAsked,
+    /// By its own clock: `purge` has nothing to do.
+    ByItself,
+}
+
 /// Panics where `store` breaks the contract.
-pub(crate) async fn holds(store: Arc<dyn Store>) {
+pub(crate) async fn holds(store: Arc<dyn Store>, sweeps: Sweeps) {
     a_record_is_inserted_once(&*store).await;
     a_change_needs_the_version_that_was_read(&*store).await;
     tables_are_separate(&*store).await;
     several_records_are_read_in_the_order_of_their_keys(&*store).await;
     a_list_happens_whole_or_not_at_all(&*store).await;
-    a_list_may_build_on_one_that_is_not_done_yet(&*store).await;
+    if store.opening().is_some() {
+        a_list_may_build_on_one_that_is_not_done_yet(&*store).await;
+    }
+    a_list_is_done_whether_or_not_anybody_waits_for_it(&*store).await;
     an_expired_record_is_absent_before_any_sweep(&*store).await;
-    a_sweep_takes_expired_records_only_and_at_most_its_limit(&*store).await;
+    match sweeps {
+        Sweeps::WhenAsked => {
+            a_sweep_takes_expired_records_only_and_at_most_its_limit(&*store).await;
+        }
+        Sweeps::ByItself => a_sweep_leaves_everything_to_the_engine(&*store).await,
+    }
     lists_out_of_bounds_are_refused(&*store).await;
     of_many_takers_one_wins(&store).await;
     of_many_writers_each_change_counts_once(&store).await;
     several_records_are_read_as_of_one_moment(&store).await;
+    listing::holds(&*store).await;
     store.ready().await.unwrap();
 }
 
@@ -179,6 +202,16 @@ async fn a_list_may_build_on_one_that_is_not_done_yet(store: &dyn Store) {
     assert_eq!(value(store, "chain", NOW).await.unwrap(), b"last");
 }
 
+async fn a_list_is_done_whether_or_not_anybody_waits_for_it(store: &dyn Store) {
+    drop(store.submit(vec![put("alone", Condition::Absent, b"x", NOW + 9)], NOW).await.unwrap());
+    let done = async {
+        while value(store, "alone", NOW).await.is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), done).await.unwrap();
+}
+
 async fn an_expired_record_is_absent_before_any_sweep(store: &dyn Store) {
     let insert = vec![put("old", Condition::Absent, b"old", NOW + 5)];
     assert_eq!(store.apply(insert, NOW).await.unwrap(), Applied::Yes);
@@ -205,6 +238,18 @@ async fn a_sweep_takes_expired_records_only_and_at_most_its_limit(store: &dyn St
     assert_eq!(store.purge(early, 3).await.unwrap(), 0);
     assert_eq!(value(store, "late", early).await.unwrap(), b"l");
     assert_eq!(value(store, "early0", early).await.unwrap(), b"moved", "a later expiry counts");
+}
+
+async fn a_sweep_leaves_everything_to_the_engine(store: &dyn Store) {
+    let (early, late) = (NOW + 100_000, NOW + 200_000);
+    let list = vec![
+        put("early", Condition::Absent, b"e", early),
+        put("late", Condition::Absent, b"l", late),
+    ];
+    assert_eq!(store.apply(list, NOW).await.unwrap(), Applied::Yes);
+    assert_eq!(store.purge(early, 100).await.unwrap(), 0);
+    assert_eq!(value(store, "early", early).await, None);
+    assert_eq!(value(store, "late", early).await.unwrap(), b"l");
 }
 
 async fn lists_out_of_bounds_are_refused(store: &dyn Store) {

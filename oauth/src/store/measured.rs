@@ -4,7 +4,10 @@ use std::{pin::Pin, sync::Arc};
 
 use tracing::{Instrument as _, Span};
 
-use super::{Applied, Key, Operation, Pending, Store, StoreError, Stored, Submitted};
+use super::{
+    Applied, Import, Key, Named, Operation, Page, Pending, Store, StoreError, Stored, Submitted,
+    Table,
+};
 use crate::{clock::Clock, metrics::Metrics, telemetry::TRACES};
 
 pub(crate) struct Measured {
@@ -93,6 +96,26 @@ impl Store for Measured {
                 }
             }
         })
+    }
+
+    fn list<'a>(
+        &'a self,
+        table: Table,
+        partition: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        now: u64,
+    ) -> Pending<'a, Page> {
+        let page = self.store.list(table, partition, after, limit, now);
+        Box::pin(self.watch.measure("list", page, done))
+    }
+
+    fn export<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> Pending<'a, Page> {
+        Box::pin(self.watch.measure("export", self.store.export(cursor, limit), done))
+    }
+
+    fn import(&self, records: Vec<Named>, step: Import, now: u64) -> Pending<'_, ()> {
+        Box::pin(self.watch.measure("import", self.store.import(records, step, now), done))
     }
 
     fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize> {

@@ -9,8 +9,19 @@ use std::{fmt, pin::Pin};
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub(crate) mod dynamodb;
 pub(crate) mod measured;
+mod open;
+mod paging;
 pub(crate) mod redb;
+pub(crate) mod redis;
+#[cfg(test)]
+pub(crate) mod servers;
+mod table;
+
+pub(crate) use open::{open, open_for_filling};
+pub(crate) use paging::{Import, Named, Page, check_listing, partition_of};
+pub(crate) use table::Table;
 
 /// Most operations in one [`Store::apply`].
 pub(crate) const MAXIMUM_OPERATIONS: usize = 16;
@@ -18,52 +29,6 @@ pub(crate) const MAXIMUM_OPERATIONS: usize = 16;
 pub(crate) const MAXIMUM_KEYS: usize = 100;
 /// Most bytes in one value.
 pub(crate) const MAXIMUM_VALUE_BYTES: usize = 64 * 1024;
-
-/// What a record is about. Tables are separate key spaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Table {
-    Login,
-    Code,
-    AccessToken,
-    RefreshToken,
-    Grant,
-    Session,
-    /// Clients that registered themselves.
-    Client,
-    /// How many clients have registered on a day.
-    RegistrationCount,
-    /// Assertions of clients that have been used.
-    ClientAssertion,
-    /// One record, which proves the sealing keys.
-    Canary,
-    /// Events of the revocation feed, by their numbers.
-    Revocation,
-    /// One record: the number of the last event.
-    RevocationHead,
-    /// One record for each kind of key that the service makes itself.
-    Key,
-}
-
-impl Table {
-    /// The table's name inside every engine. It must never change.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::Code => "code",
-            Self::AccessToken => "access_token",
-            Self::RefreshToken => "refresh_token",
-            Self::Grant => "grant",
-            Self::Session => "session",
-            Self::Client => "client",
-            Self::RegistrationCount => "registration_count",
-            Self::ClientAssertion => "client_assertion",
-            Self::Canary => "canary",
-            Self::Revocation => "revocation",
-            Self::RevocationHead => "revocation_head",
-            Self::Key => "key",
-        }
-    }
-}
 
 /// The name of a record. `id` is a hash or an opaque id, never a token or code itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,6 +43,14 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Reads what [`fmt::Display`] has written. `None`: there is no such table.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let (table, id) = name.split_once('/')?;
+        Some(Self::new(Table::from_name(table)?, id))
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}/{}", self.table.name(), self.id)
@@ -89,7 +62,8 @@ impl fmt::Display for Key {
 pub(crate) struct Stored {
     /// Opaque to the engine.
     pub(crate) value: Vec<u8>,
-    /// 1 for a record that was just inserted, and one more with every change.
+    /// 1 for a record that was just inserted, and one more with every change. Where [`Condition::Any`]
+    /// finds an expired record that is still there, an engine may go on counting.
     pub(crate) version: u64,
     /// Seconds since the Unix epoch. From that second on the record does not exist.
     pub(crate) expires_at: u64,
@@ -153,7 +127,7 @@ pub(crate) enum StoreError {
         reason: String,
     },
     /// What the store keeps cannot be what the engine wrote.
-    #[error("{engine}: the file is damaged")]
+    #[error("{engine}: what it keeps is damaged")]
     Damaged {
         /// The engine's name.
         engine: &'static str,
@@ -164,6 +138,9 @@ pub(crate) enum StoreError {
     /// A list that no engine may accept: too long, too large, or one key changed twice.
     #[error("the list breaks the store's bounds")]
     Unacceptable,
+    /// Records are to be imported into a store that holds some.
+    #[error("the store is not empty")]
+    NotEmpty,
 }
 
 /// What a store's methods return. Engines may be used through `dyn Store`.
@@ -181,19 +158,49 @@ pub(crate) trait Store: Send + Sync + 'static {
     fn get<'a>(&'a self, key: &'a Key, now: u64) -> Pending<'a, Option<Stored>>;
 
     /// Reads up to [`MAXIMUM_KEYS`] records, all as they were at one moment, in the order of `keys`.
+    /// Together they may have up to 4 MB, which is what DynamoDB reads at once.
     fn get_many<'a>(&'a self, keys: &'a [Key], now: u64) -> Pending<'a, Vec<Option<Stored>>>;
 
-    /// Takes a list that makes all changes if all conditions hold, else none. Lists are done in the
-    /// order in which they are taken, so that one may build on another before that is done. What came
-    /// of it is known when what it did survives a crash of the process and of the machine.
+    /// Takes a list that makes all changes if all conditions hold, else none. It is done whether or not
+    /// anybody waits for what comes of it, which is known when what it did is as durable as the engine
+    /// makes it (docs/stores.md): on redb it survives a crash of the process and of the machine.
+    ///
+    /// Where [`Store::opening`] names one, lists are done in the order in which they are taken, so that
+    /// one may build on another before that is done. Elsewhere others write in between anyway, and the
+    /// order is not promised.
     fn submit(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Submitted>;
 
-    /// The same for one who waits for it.
+    /// The same for one who waits for it. After an error of a network the list may have been done.
     fn apply(&self, operations: Vec<Operation>, now: u64) -> Pending<'_, Applied> {
         Box::pin(async move { self.submit(operations, now).await?.await })
     }
 
-    /// Removes up to `limit` expired records, and says how many.
+    /// Lists the live records of `table` whose ids begin with `partition` and `/`, in the order of their
+    /// ids, without looking at any others. `after` is where the page before has ended. A page looks at up
+    /// to `limit` records ([`MAXIMUM_KEYS`] at most); some of them may have expired.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the commands of administration"))]
+    fn list<'a>(
+        &'a self,
+        table: Table,
+        partition: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        now: u64,
+    ) -> Pending<'a, Page>;
+
+    /// Goes through everything in the store, for backups and migrations: about `limit` records from
+    /// `cursor`, which the page before has given, expired ones perhaps among them. It is a picture of
+    /// one moment only while nobody writes, and a record may come twice.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the commands of administration"))]
+    fn export<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> Pending<'a, Page>;
+
+    /// Writes records as they are, version and expiry included. The first call needs an empty store. A
+    /// record that is there already stays, unless it has a lower version; one that has expired at `now`
+    /// may be left out.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for the commands of administration"))]
+    fn import(&self, records: Vec<Named>, step: Import, now: u64) -> Pending<'_, ()>;
+
+    /// Removes up to `limit` expired records, and says how many: 0 where the engine's own expiry does it.
     fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize>;
 
     /// Whether the store can read and write now.
@@ -203,7 +210,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// way in another opening has ended. `None`: others may be at work in it.
     fn opening(&self) -> Option<u64>;
 
-    /// Returns when the store has ended and will do nothing more; while it works, never.
+    /// Returns when the store has ended and will do nothing more; while it works, never. One that is
+    /// reached over a network connects again and so never ends.
     fn ended(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 

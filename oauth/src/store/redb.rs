@@ -4,12 +4,11 @@
 //! the cache. Writes go to one thread, which puts all that wait into one transaction, so that they
 //! share one flush to the disk (group commit), and answers after the flush.
 
+mod file;
+mod paging;
 mod tables;
 
 use std::{
-    fs::{File, OpenOptions, Permissions},
-    io,
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     pin::Pin,
@@ -22,15 +21,16 @@ use ::redb::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use self::tables::Tables;
+use self::{
+    file::{open_database, open_private},
+    tables::Tables,
+};
 use super::{
-    Applied, Key, MAXIMUM_KEYS, Operation, Pending, Store, StoreError, Stored, Submitted,
-    check_bounds,
+    Applied, Import, Key, MAXIMUM_KEYS, Named, Operation, Page, Pending, Store, StoreError, Stored,
+    Submitted, Table, check_bounds, check_listing,
 };
 
 const ENGINE: &str = "redb";
-/// Read and written by its owner alone.
-const MODE: u32 = 0o600;
 /// `table/id` to (version, expires_at, value).
 const RECORDS: TableDefinition<'_, &str, (u64, u64, &[u8])> = TableDefinition::new("records");
 /// (expires_at, `table/id`), so that expired records are found without looking at the others.
@@ -62,6 +62,10 @@ enum Request {
         now: u64,
         limit: usize,
     },
+    Import {
+        records: Vec<Named>,
+        step: Import,
+    },
     /// Nothing: the answer says that the writer lives and can begin a transaction.
     Nothing,
     /// To panic.
@@ -74,6 +78,8 @@ enum Request {
 enum Outcome {
     Applied(Applied),
     Purged(usize),
+    /// `false`: the store was not empty.
+    Imported(bool),
     Nothing,
 }
 
@@ -195,7 +201,7 @@ impl Store for RedbStore {
             let submitted: Submitted = Box::pin(async move {
                 match reply.await.map_err(|_| StoreError::Closed)?? {
                     Outcome::Applied(applied) => Ok(applied),
-                    Outcome::Purged(_) | Outcome::Nothing => Err(StoreError::Closed),
+                    _ => Err(StoreError::Closed),
                 }
             });
             Ok(submitted)
@@ -206,7 +212,35 @@ impl Store for RedbStore {
         Box::pin(async move {
             match self.write(Request::Purge { now, limit }).await? {
                 Outcome::Purged(count) => Ok(count),
-                Outcome::Applied(_) | Outcome::Nothing => Err(StoreError::Closed),
+                _ => Err(StoreError::Closed),
+            }
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        table: Table,
+        partition: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        now: u64,
+    ) -> Pending<'a, Page> {
+        Box::pin(async move {
+            check_listing(partition, limit)?;
+            unharmed(|| paging::list(self.database()?, table, partition, after, limit, now))
+        })
+    }
+
+    fn export<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> Pending<'a, Page> {
+        Box::pin(async move { unharmed(|| paging::export(self.database()?, cursor, limit)) })
+    }
+
+    fn import(&self, records: Vec<Named>, step: Import, _: u64) -> Pending<'_, ()> {
+        Box::pin(async move {
+            match self.write(Request::Import { records, step }).await? {
+                Outcome::Imported(true) => Ok(()),
+                Outcome::Imported(false) => Err(StoreError::NotEmpty),
+                _ => Err(StoreError::Closed),
             }
         })
     }
@@ -254,27 +288,6 @@ impl Drop for RedbStore {
 /// The engine panics on some damage, at any time. What it had begun is dropped with it.
 fn unharmed<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(StoreError::Damaged { engine: ENGINE }))
-}
-
-fn open_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(MODE);
-    let file = options.open(path)?;
-    if file.metadata()?.permissions().mode() & 0o777 & !MODE != 0 {
-        file.set_permissions(Permissions::from_mode(MODE))?;
-    }
-    Ok(file)
-}
-
-fn open_database(
-    create: impl FnOnce(&mut Builder) -> Result<Database, DatabaseError>,
-) -> Result<Database, StoreError> {
-    let database = create(&mut Database::builder()).map_err(engine)?;
-    let transaction = database.begin_write().map_err(engine)?;
-    transaction.open_table(RECORDS).map_err(engine)?;
-    transaction.open_table(EXPIRIES).map_err(engine)?;
-    transaction.commit().map_err(engine)?;
-    Ok(database)
 }
 
 /// Works until there is no sender any more, or until the engine fails. After a failed write, of a full

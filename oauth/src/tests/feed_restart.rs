@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Kit,
+    Kit, NOW,
     feed::{event, publish},
+};
+use crate::{
+    feed::head_key,
+    store::{Applied, Change, Condition, Key, Operation, Table},
 };
 
 /// The service after a start of its process.
@@ -72,4 +76,34 @@ async fn a_clock_that_stands_back_at_a_start_costs_no_gateway_anything() {
     publish(&kit, "b").await;
     let told = kit.feed(&format!("?after={head}")).await;
     assert_eq!((told.reset, told.events.as_slice()), (false, &[event(head + 2, "b")][..]));
+}
+
+#[tokio::test]
+async fn a_server_that_loses_revocations_while_the_service_runs_makes_gateways_forget_everything() {
+    let kit = Kit::new();
+    publish(&kit, "a").await;
+    let kept = kit.head().await;
+    for session in ["b", "c", "d"] {
+        publish(&kit, session).await;
+    }
+    let known = kit.head().await;
+    // As a failover of Redis to a replica that was behind: the last three are gone.
+    let change = |key, change| Operation { key, condition: Condition::Any, change };
+    let value = kept.to_be_bytes().to_vec();
+    let mut lost = vec![change(head_key(), Change::Put { value, expires_at: u64::MAX })];
+    for number in kept + 1..=known {
+        lost.push(change(Key::new(Table::Revocation, number.to_string()), Change::Delete));
+    }
+    let done = kit.app.records.store().apply(lost, NOW).await.unwrap();
+    assert_eq!(done, Applied::Yes);
+    kit.clock.advance(Duration::from_secs(1));
+    // Others end in the meantime, under numbers that gateways know already, were they given again.
+    for session in ["e", "f", "g"] {
+        publish(&kit, session).await;
+    }
+    assert!(kit.head().await > known + 3, "no number is given twice");
+    assert!(kit.feed(&format!("?after={known}")).await.reset, "it knows what is lost");
+    let told = kit.feed(&format!("?after={kept}")).await;
+    assert!(!told.reset, "it knows nothing that is lost");
+    assert_eq!(told.events.len(), 3);
 }

@@ -12,7 +12,10 @@ use crate::{
     metrics::Metrics,
     records::Records,
     settings::Settings,
-    store::{Applied, Key, Operation, Pending, Store, Stored, Submitted, redb::RedbStore},
+    store::{
+        Applied, Import, Key, Named, Operation, Page, Pending, Store, Stored, Submitted, Table,
+        redb::RedbStore,
+    },
 };
 
 /// A store that tells what came of a list only when it has taken as many as a test says.
@@ -44,6 +47,25 @@ impl Store for Held {
         })
     }
 
+    fn list<'a>(
+        &'a self,
+        table: Table,
+        partition: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        now: u64,
+    ) -> Pending<'a, Page> {
+        self.inner.list(table, partition, after, limit, now)
+    }
+
+    fn export<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> Pending<'a, Page> {
+        self.inner.export(cursor, limit)
+    }
+
+    fn import(&self, records: Vec<Named>, step: Import, now: u64) -> Pending<'_, ()> {
+        self.inner.import(records, step, now)
+    }
+
     fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize> {
         self.inner.purge(now, limit)
     }
@@ -66,7 +88,8 @@ async fn when_many_sessions_die_at_once_none_waits_for_the_disk_to_have_written_
     let folder = tempfile::tempdir().unwrap();
     let settings = Arc::new(Settings::parse(&settings_text(&folder, ""), &[]).unwrap());
     let store = Arc::new(Held {
-        inner: RedbStore::open(&settings.store.path, settings.store.cache_bytes).unwrap(),
+        inner: RedbStore::open(&settings.store.redb().path, settings.store.redb().cache_bytes)
+            .unwrap(),
         taken: watch::Sender::new(0),
         least: watch::Sender::new(0),
     });

@@ -21,7 +21,7 @@ use crate::{
     metrics::Metrics,
     records::Records,
     settings::Settings,
-    store::{measured::Measured, redb::RedbStore},
+    store::{Store, measured::Measured, redb::RedbStore},
 };
 
 mod assertion;
@@ -57,6 +57,7 @@ mod renewal_spacing;
 mod revoke;
 mod scripted;
 mod secrets;
+mod stores;
 mod tags;
 mod taken_away;
 mod token;
@@ -173,11 +174,25 @@ impl Kit {
         clock: Arc<ManualClock>,
         upstream: Arc<Scripted>,
     ) -> Self {
-        let settings = Arc::new(Settings::parse(&text, &[]).unwrap());
-        let store = RedbStore::open(&settings.store.path, settings.store.cache_bytes).unwrap();
+        let settings = Settings::parse(&text, &[]).unwrap();
+        let redb = settings.store.redb();
+        let store = Arc::new(RedbStore::open(&redb.path, redb.cache_bytes).unwrap());
+        Self::over(store, settings, folder, text, clock, upstream)
+    }
+
+    /// A service over any store.
+    fn over(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        folder: TempDir,
+        text: String,
+        clock: Arc<ManualClock>,
+        upstream: Arc<Scripted>,
+    ) -> Self {
+        let settings = Arc::new(settings);
         let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
         metrics.started(NOW);
-        let store = Measured::new(Arc::new(store), clock.clone(), Arc::clone(&metrics));
+        let store = Measured::new(store, clock.clone(), Arc::clone(&metrics));
         let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
         let documents = Arc::new(ScriptedDocuments::default());
         let app = App::with_documents(

@@ -29,7 +29,7 @@ use crate::{
 async fn a_service_whose_store_has_ended_is_not_ready_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Arc::new(Settings::parse(&settings_text(&folder, ""), &[]).unwrap());
-    let store = Arc::new(RedbStore::open(&settings.store.path, 4 * 1024 * 1024).unwrap());
+    let store = Arc::new(RedbStore::open(&settings.store.redb().path, 4 * 1024 * 1024).unwrap());
     let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
     let records = Arc::new(Records::new(store.clone(), sealer, metrics));
     let upstream = Arc::new(super::scripted::Scripted::default());

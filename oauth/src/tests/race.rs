@@ -15,7 +15,10 @@ use crate::{
     app::App,
     endpoints,
     records::Records,
-    store::{Key, Operation, Pending, Store, Stored, Submitted, redb::RedbStore},
+    store::{
+        Import, Key, Named, Operation, Page, Pending, Store, Stored, Submitted, Table,
+        redb::RedbStore,
+    },
 };
 
 type Hook = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -57,6 +60,25 @@ impl Store for Interrupted {
         self.inner.submit(operations, now)
     }
 
+    fn list<'a>(
+        &'a self,
+        table: Table,
+        partition: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+        now: u64,
+    ) -> Pending<'a, Page> {
+        self.inner.list(table, partition, after, limit, now)
+    }
+
+    fn export<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> Pending<'a, Page> {
+        self.inner.export(cursor, limit)
+    }
+
+    fn import(&self, records: Vec<Named>, step: Import, now: u64) -> Pending<'_, ()> {
+        self.inner.import(records, step, now)
+    }
+
     fn purge(&self, now: u64, limit: usize) -> Pending<'_, usize> {
         self.inner.purge(now, limit)
     }
@@ -83,7 +105,7 @@ async fn revoked_after_read(number: usize) -> (Value, u64) {
     let (settings, clock) = (Arc::clone(&kit.app.settings), kit.clock.clone());
     let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::clone(&kit.app.metrics));
     let upstream = kit.upstream.clone();
-    let path = settings.store.path.clone();
+    let path = settings.store.redb().path.clone();
     let Kit { app, public, internal, folder, .. } = kit;
     drop((app, public, internal));
     let store = Arc::new(Interrupted {

@@ -3,7 +3,7 @@
 use ::redb::{ReadableTable as _, Table};
 
 use super::{
-    super::{Applied, Change, Condition, Operation, StoreError},
+    super::{Applied, Change, Condition, Import, Named, Operation, StoreError},
     Outcome, Request, engine,
 };
 
@@ -21,6 +21,7 @@ impl Tables<'_> {
         match request {
             Request::Apply { operations, now } => self.apply(operations, now).map(Outcome::Applied),
             Request::Purge { now, limit } => self.purge(now, limit).map(Outcome::Purged),
+            Request::Import { records, step } => self.import(records, step).map(Outcome::Imported),
             Request::Nothing => Ok(Outcome::Nothing),
             #[cfg(test)]
             Request::Die => panic!("the writer was told to die"),
@@ -50,15 +51,39 @@ impl Tables<'_> {
                 Change::Keep => {}
                 Change::Delete => self.remove(&name)?,
                 Change::Put { value, expires_at } => {
-                    self.remove(&name)?;
-                    let record = (version.saturating_add(1), expires_at, value.as_slice());
-                    self.records.insert(name.as_str(), record).map_err(engine)?;
-                    self.expiries.insert((expires_at, name.as_str()), ()).map_err(engine)?;
-                    self.changed = true;
+                    self.put(&name, version.saturating_add(1), expires_at, &value)?;
                 }
             }
         }
         Ok(Applied::Yes)
+    }
+
+    fn put(
+        &mut self,
+        name: &str,
+        version: u64,
+        expires_at: u64,
+        value: &[u8],
+    ) -> Result<(), StoreError> {
+        self.remove(name)?;
+        self.records.insert(name, (version, expires_at, value)).map_err(engine)?;
+        self.expiries.insert((expires_at, name), ()).map_err(engine)?;
+        self.changed = true;
+        Ok(())
+    }
+
+    /// `false`, and nothing happened: the store is not empty.
+    fn import(&mut self, records: Vec<Named>, step: Import) -> Result<bool, StoreError> {
+        if step == Import::Begin && self.records.first().map_err(engine)?.is_some() {
+            return Ok(false);
+        }
+        for Named { key, stored } in records {
+            let name = key.to_string();
+            if self.state(&name)?.is_none_or(|(version, _)| version < stored.version) {
+                self.put(&name, stored.version, stored.expires_at, &stored.value)?;
+            }
+        }
+        Ok(true)
     }
 
     fn purge(&mut self, now: u64, limit: usize) -> Result<usize, StoreError> {

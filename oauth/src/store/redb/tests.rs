@@ -33,7 +33,39 @@ fn put(id: &str) -> Operation {
 #[tokio::test]
 async fn redb_keeps_the_contract_of_every_store() {
     let folder = tempfile::tempdir().unwrap();
-    contract::holds(Arc::new(open(&folder.path().join("store.redb")))).await;
+    let store = Arc::new(open(&folder.path().join("store.redb")));
+    contract::holds(store, contract::Sweeps::WhenAsked).await;
+}
+
+#[tokio::test]
+async fn all_that_redb_holds_can_be_moved_into_an_empty_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (open(&folder.path().join("from")), open(&folder.path().join("to")));
+    contract::moves(&from, &to).await;
+}
+
+#[tokio::test]
+async fn a_file_whose_records_have_gone_is_made_shorter_and_keeps_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = open(&path);
+    for number in 0..200 {
+        let change = Change::Put { value: vec![7; 32 * 1024], expires_at: 100 };
+        let key = Key::new(Table::Session, number.to_string());
+        let operation = Operation { key, condition: Condition::Absent, change };
+        assert_eq!(store.apply(vec![operation], 1).await.unwrap(), Applied::Yes);
+    }
+    let mut kept = put("kept");
+    kept.change = Change::Put { value: b"kept".to_vec(), expires_at: 1_000 };
+    assert_eq!(store.apply(vec![kept], 1).await.unwrap(), Applied::Yes);
+    assert!(RedbStore::compact(&path, CACHE).is_err(), "it is in use");
+    while store.purge(500, 100).await.unwrap() > 0 {}
+    drop(store);
+    let (before, after) = RedbStore::compact(&path, CACHE).unwrap();
+    assert!(after < before / 4, "{after} of {before} bytes");
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), after);
+    let found = open(&path).get(&Key::new(Table::Code, "kept"), 500).await.unwrap().unwrap();
+    assert_eq!(found.value, b"kept");
 }
 
 #[tokio::test]
