@@ -1,4 +1,4 @@
-//! What operators do with a store.
+//! What operators do from the command line.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,11 +23,78 @@ use crate::{
     store::{self, StoreError},
 };
 
+mod archive;
+mod copy;
 mod keys;
+mod remote;
 mod tables;
 
+pub use copy::{Progress, backup, compact, migrate, restore, verify_backup};
 pub use keys::{KeyCommandError, ListedKey, StoredKind, generate_key, list_keys, rotate_keys};
+pub use remote::{Chosen, Remote, list_grants, revoke_grants};
 pub use tables::{CreateTablesError, create_tables};
+
+/// Why a command of administration did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// A file cannot be read or written.
+    #[error("{path}: {cause}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        cause: io::Error,
+    },
+    /// The runtime could not be made.
+    #[error("the runtime failed: {0}")]
+    Runtime(io::Error),
+    /// The backup cannot be believed.
+    #[error("the backup cannot be used: {0}")]
+    Archive(&'static str),
+    /// The sealing keys are not those of what is to be restored.
+    #[error("sealing.keys: they do not open what is to be restored: {0}")]
+    Keys(String),
+    /// There is nothing of this service.
+    #[error("this holds no store of this service")]
+    NoStore,
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// What was written is not what was read.
+    #[error(
+        "what was written to table `{0}` differs from what was read: does a service run on it?"
+    )]
+    Differs(&'static str),
+    /// The engine keeps no file of this service.
+    #[error("store.engine: this engine gives space back by itself")]
+    NoFile,
+    /// The service cannot be asked, or refused.
+    #[error("the service: {0}")]
+    Remote(String),
+}
+
+impl AdminError {
+    /// For `map_err`: a failure with this file.
+    fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |cause| Self::File { path, cause }
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(cause: StoreError) -> Self {
+        Self::Store(cause.to_string())
+    }
+}
+
+/// Runs a command that waits for a network or a store.
+fn block_on<T>(work: impl Future<Output = Result<T, AdminError>>) -> Result<T, AdminError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(AdminError::Runtime)?;
+    runtime.block_on(work)
+}
 
 /// Steps that wait for the store at the same time: those of one flush, and the next.
 const STEPS_AT_ONCE: usize = 16_384;

@@ -54,6 +54,8 @@ pub(crate) enum Error {
     InsufficientScope(&'static str),
     /// The gateway did not show its credential on the internal port.
     InvalidGatewayCredential,
+    /// An operator did not show their credential on the internal port.
+    InvalidAdminCredential,
     /// No such path.
     NotFound,
     /// The path exists, the method does not.
@@ -113,7 +115,9 @@ impl Error {
                 "invalid_request"
             }
             Self::RateLimited { .. } => "rate_limit_exceeded",
-            Self::InvalidClient(_) | Self::InvalidGatewayCredential => "invalid_client",
+            Self::InvalidClient(_)
+            | Self::InvalidGatewayCredential
+            | Self::InvalidAdminCredential => "invalid_client",
             Self::InvalidRedirectUri(_) => "invalid_redirect_uri",
             Self::InvalidClientMetadata(_) => "invalid_client_metadata",
             Self::InvalidGrant(_) => "invalid_grant",
@@ -162,6 +166,7 @@ impl Error {
             Self::MissingToken => "Missing or invalid Authorization header",
             Self::InsufficientScope(_) => "The access token does not cover what this request needs",
             Self::InvalidGatewayCredential => "The credential of the gateway is missing or wrong",
+            Self::InvalidAdminCredential => "The credential of the operator is missing or wrong",
             Self::NotFound => "There is nothing at this path",
             Self::MethodNotAllowed => "This path does not know this method",
             Self::BodyTooLarge => "The request body is too large",

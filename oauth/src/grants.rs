@@ -20,6 +20,8 @@ use crate::{
     tokens::{AccessToken, Code, RefreshToken, random_id},
 };
 
+mod administration;
+mod index;
 mod issue;
 mod look_up;
 mod record;
@@ -28,6 +30,8 @@ mod revocation;
 mod seed;
 mod successor;
 
+pub(crate) use administration::{GrantPage, MOST_GRANTS, Revocation};
+pub(crate) use index::Selector;
 pub(crate) use look_up::{GoodToken, Looked};
 pub(crate) use record::{AccessRecord, CodeRecord};
 use record::{ActiveCode, Grant, RefreshRecord, RefreshState, SpentCode};
@@ -147,6 +151,8 @@ impl Grants {
             scope: active.request.scope,
             audience: active.request.audience,
             sub: active.session.person.uuid.clone(),
+            platform_host: active.session.platform_host.clone(),
+            issued_at: now,
             refresh_until,
         };
         let access = AccessRecord::new(&id, &grant, grant.scope.clone(), now, lifetimes);
@@ -161,16 +167,16 @@ impl Grants {
         let session = active.session;
         let session_until = session.kept_until(lifetimes.access_token_seconds);
         let refresh = RefreshRecord { grant: id.clone(), state: RefreshState::Live };
-        let applied = self
+        let grant_until = refresh_until.saturating_add(lifetimes.access_token_seconds);
+        let changes = self
             .records
             .changes()
             .replace(&code.id(), version, &spent, spent_until)
             .insert(&id, &session, session_until)
-            .insert(&id, &grant, refresh_until.saturating_add(lifetimes.access_token_seconds))
+            .insert(&id, &grant, grant_until)
             .insert(&access_token.id(), &access, access.expires_at)
-            .insert(&refresh_token.id(), &refresh, refresh_until)
-            .apply(now)
-            .await?;
+            .insert(&refresh_token.id(), &refresh, refresh_until);
+        let applied = grant.index(&id, changes, grant_until).apply(now).await?;
         if applied == Applied::Yes {
             self.metrics.session(SessionEvent::Begun);
             for event in [Event::CodeExchanged, Event::TokenIssued] {

@@ -1,9 +1,15 @@
 //! The command line of the OAuth service.
 #![forbid(unsafe_code)]
 
+mod command_line;
+
 use std::{error::Error, io::Write as _, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use command_line::{
+    copies::{Backup, Migrate, Restore},
+    grants::Grants,
+};
 use ib_oauth::{SeedOptions, Settings, StoredKind};
 
 /// The OAuth 2.0 service of ib-gateway.
@@ -44,6 +50,21 @@ enum Admin {
     /// Make the tables of the engine dynamodb. What is there already is left as it is, so it may be
     /// done again.
     CreateTables(Config),
+    /// List and revoke grants by asking a running service.
+    #[command(subcommand)]
+    Grants(Grants),
+    /// Write everything in the store to a file, sealed as it is. No service may have an embedded store
+    /// open; with the other engines services may run, and what they write meanwhile may be left out.
+    Backup(Backup),
+    /// Read a backup to its end: is it whole, and are these its sealing keys?
+    VerifyBackup(Restore),
+    /// Write a backup into an empty store, and read it again to prove it. No service may run on it.
+    Restore(Restore),
+    /// Copy everything to the empty store of other settings, such as of another engine, and compare.
+    /// No service may run on either.
+    Migrate(Migrate),
+    /// Give the space of removed records back to the file system. No service may have the store open.
+    Compact(Config),
 }
 
 #[derive(Subcommand)]
@@ -145,6 +166,12 @@ fn main() -> ExitCode {
         Command::Admin(Admin::Seed(arguments)) => seed(arguments),
         Command::Admin(Admin::Keys(command)) => keys(command),
         Command::Admin(Admin::CreateTables(Config { config })) => create_tables(&config),
+        Command::Admin(Admin::Grants(command)) => command_line::grants::run(command),
+        Command::Admin(Admin::Backup(arguments)) => command_line::copies::backup(&arguments),
+        Command::Admin(Admin::VerifyBackup(arguments)) => command_line::copies::verify(&arguments),
+        Command::Admin(Admin::Restore(arguments)) => command_line::copies::restore(&arguments),
+        Command::Admin(Admin::Migrate(arguments)) => command_line::copies::migrate(&arguments),
+        Command::Admin(Admin::Compact(config)) => command_line::copies::compact(&config),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

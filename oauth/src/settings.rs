@@ -80,6 +80,8 @@ pub struct Settings {
     pub(crate) signing: Live<SigningKeys>,
     pub(crate) gateway_credentials: Live<Vec<SecretHash>>,
     pub(crate) keys: KeySettings,
+    /// Of operators; without any there are no endpoints for them.
+    pub(crate) admin_credentials: Vec<SecretHash>,
     pub(crate) resources: Resources,
     pub(crate) intelligencebank: IntelligenceBankSettings,
     pub(crate) tokens: TokenSettings,

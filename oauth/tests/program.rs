@@ -543,3 +543,57 @@ fn the_program_makes_the_tables_that_it_serves_from_and_says_when_they_are_missi
     let none = run(&["admin", "create-tables"], &settings(&redb, ""));
     assert!(String::from_utf8(none.stderr).unwrap().contains("store.engine: "));
 }
+
+#[test]
+fn an_operator_revokes_all_grants_of_a_client_from_the_command_line_and_a_backup_forgets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let credential = folder.path().join("operator");
+    std::fs::write(&credential, "operator-credential-for-tests-0123456789").unwrap();
+    let more =
+        format!("development: {{}}\nadmin: {{ credentials: [ {{ file: {credential:?} }} ] }}");
+    let config = settings(&folder, &more);
+    let tokens = folder.path().join("tokens.txt");
+    let seeded = Command::new(PROGRAM)
+        .args(["admin", "seed", "--grants", "120", "--client", "c", "--config"])
+        .arg(&config)
+        .arg("--output")
+        .arg(&tokens)
+        .output()
+        .unwrap();
+    assert!(seeded.status.success(), "{seeded:?}");
+    let backup = folder.path().join("backup");
+    let copy = |command: &str, option: &str| {
+        Command::new(PROGRAM)
+            .args(["admin", command, "--config"])
+            .arg(&config)
+            .arg(option)
+            .arg(&backup)
+            .output()
+            .unwrap()
+    };
+    assert!(copy("backup", "--output").status.success());
+    assert!(copy("verify-backup", "--input").status.success());
+    let grants = |serving: &Serving, command: &str| {
+        let ran = Command::new(PROGRAM)
+            .args(["admin", "grants", command, "--client", "c", "--url"])
+            .arg(format!("http://{}", serving.internal))
+            .arg("--credential-file")
+            .arg(&credential)
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let serving = Serving::start(&config);
+    let in_use = copy("backup", "--output");
+    assert!(!in_use.status.success(), "a service has the store open");
+    assert_eq!(grants(&serving, "list").lines().count(), 120);
+    assert_eq!(grants(&serving, "revoke"), "120 grants revoked\n");
+    assert_eq!(grants(&serving, "list"), "");
+    drop(serving);
+    assert!(!copy("restore", "--input").status.success(), "the store is not empty");
+    std::fs::remove_file(folder.path().join("store.redb")).unwrap();
+    assert!(copy("restore", "--input").status.success());
+    let serving = Serving::start(&config);
+    assert_eq!(grants(&serving, "list").lines().count(), 120);
+}

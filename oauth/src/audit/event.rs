@@ -37,7 +37,6 @@ pub(crate) enum Event {
     /// A rate limit refused a request.
     Limited,
     /// An operator listed, revoked, or changed something; `reason` says which.
-    #[expect(dead_code, reason = "for the administration")]
     AdminAction,
 }
 

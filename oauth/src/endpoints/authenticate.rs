@@ -13,6 +13,7 @@ use crate::{
     clients::{ASSERTION_TYPE, Client},
     error::Error,
     settings::Settings,
+    tokens::SecretHash,
 };
 
 const FAILED: Error = Error::InvalidClient("The client is not known, or did not prove who it is");
@@ -86,18 +87,20 @@ fn by_secret(settings: &Settings, headers: &HeaderMap) -> Result<Arc<Client>, Er
 
 /// Whether the caller of the internal port is the gateway.
 pub(super) fn gateway(settings: &Settings, headers: &HeaderMap) -> Result<(), Error> {
-    let credential = single(headers)
-        .ok()
-        .flatten()
-        .and_then(|value| scheme(value, b"bearer"))
-        .ok_or(Error::InvalidGatewayCredential)?;
+    internal(&settings.gateway_credentials.get(), headers).ok_or(Error::InvalidGatewayCredential)
+}
+
+/// Whether the caller of the internal port is an operator.
+pub(super) fn operator(settings: &Settings, headers: &HeaderMap) -> Result<(), Error> {
+    internal(&settings.admin_credentials, headers).ok_or(Error::InvalidAdminCredential)
+}
+
+/// Whether the bearer credential of a request is one of these.
+fn internal(credentials: &[SecretHash], headers: &HeaderMap) -> Option<()> {
+    let credential = single(headers).ok().flatten().and_then(|value| scheme(value, b"bearer"))?;
     // Every credential is compared, so that the time tells nothing.
-    let known = settings
-        .gateway_credentials
-        .get()
-        .iter()
-        .fold(false, |known, hash| hash.matches(credential) | known);
-    if known { Ok(()) } else { Err(Error::InvalidGatewayCredential) }
+    let known = credentials.iter().fold(false, |known, hash| hash.matches(credential) | known);
+    known.then_some(())
 }
 
 /// The bearer token of a request to a protected resource (RFC 6750 section 2.1).

@@ -14,6 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{app::App, error::Error};
 
+mod admin;
 mod authenticate;
 mod authorize;
 mod caller;
@@ -88,19 +89,24 @@ fn public_routes(app: &App) -> Routes {
 
 /// What the gateway and the operators see.
 pub(crate) fn internal(app: &Arc<App>) -> Router {
-    let (router, waiting) = internal_routes();
+    let (router, waiting) = internal_routes(app);
     finish(router, waiting, app)
 }
 
 /// The second ones have a time limit of their own.
-fn internal_routes() -> (Routes, Routes) {
-    let router = Routes::new()
+fn internal_routes(app: &App) -> (Routes, Routes) {
+    let mut router = Routes::new()
         .route(ib_contract::INTROSPECT_PATH, post(introspect::for_gateway))
         .route(ib_contract::RENEW_PATH, post(renew::renew))
         .route("/healthz", get(health::internal_healthz))
         .route("/openapi.json", get(openapi::internal))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics));
+    if !app.settings.admin_credentials.is_empty() {
+        router = router
+            .route("/admin/grants", get(admin::list))
+            .route("/admin/grants/revoke", post(admin::revoke));
+    }
     let waiting = Routes::new().route(ib_contract::REVOCATIONS_PATH, get(revocations::revocations));
     (router, waiting)
 }

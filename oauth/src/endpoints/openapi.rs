@@ -13,8 +13,8 @@ use utoipa::{
 };
 
 use super::{
-    authorize, health, introspect, logout, metadata, poll, register, renew, reply, revocations,
-    revoke, token, userinfo,
+    admin, authorize, health, introspect, logout, metadata, poll, register, renew, reply,
+    revocations, revoke, token, userinfo,
 };
 use crate::{app::App, settings::Issuer};
 
@@ -54,7 +54,7 @@ struct Public;
     ),
     paths(
         introspect::for_gateway, renew::renew, revocations::revocations, health::internal_healthz,
-        health::readyz, health::metrics, internal,
+        health::readyz, health::metrics, admin::list, admin::revoke, internal,
     ),
     modifiers(&GatewaySecurity),
 )]
@@ -76,6 +76,7 @@ impl Modify for GatewaySecurity {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("gateway_credential", scheme(HttpAuthScheme::Bearer));
+        components.add_security_scheme("operator_credential", scheme(HttpAuthScheme::Bearer));
     }
 }
 

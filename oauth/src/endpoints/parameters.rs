@@ -10,7 +10,12 @@ use axum::{
 use crate::{error::Error, settings::ServerSettings};
 
 /// Names that may come once only. `resource` may be repeated (RFC 8707 section 2).
-const ONCE: [&str; 24] = [
+const ONCE: [&str; 29] = [
+    "after",
+    "grant",
+    "limit",
+    "platform",
+    "subject",
     "authorization_request",
     "client_id",
     "client_secret",

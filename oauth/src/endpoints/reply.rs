@@ -38,6 +38,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::ExpiredToken => StatusCode::BAD_REQUEST,
         Error::InvalidClient(_)
         | Error::InvalidGatewayCredential
+        | Error::InvalidAdminCredential
         | Error::MissingToken
         | Error::InvalidToken(_) => StatusCode::UNAUTHORIZED,
         Error::InsufficientScope(_) => StatusCode::FORBIDDEN,
@@ -71,7 +72,7 @@ impl IntoResponse for Error {
             Self::InvalidClient(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(BASIC));
             }
-            Self::InvalidGatewayCredential => {
+            Self::InvalidGatewayCredential | Self::InvalidAdminCredential => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             Self::RegistrationsExhausted { seconds } => {

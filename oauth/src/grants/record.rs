@@ -61,6 +61,12 @@ pub(super) struct Grant {
     pub(super) scope: String,
     pub(super) audience: String,
     pub(super) sub: String,
+    /// Where the person logged in. Empty in records of before this was kept.
+    #[serde(default)]
+    pub(super) platform_host: String,
+    /// Seconds since the Unix epoch. 0 in records of before this was kept.
+    #[serde(default)]
+    pub(super) issued_at: u64,
     /// Seconds since the Unix epoch. No rotation moves it.
     pub(super) refresh_until: u64,
 }

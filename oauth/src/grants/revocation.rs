@@ -125,7 +125,9 @@ impl Grants {
             return Ok(());
         }
         to_its_end(async move {
+            let Some(found) = records.get::<Grant>(&grant, now).await? else { return Ok(()) };
             let changes = records.changes().take::<Grant>(&grant).remove::<Session>(&grant);
+            let changes = found.record.unindex(&grant, changes);
             let applied = feed.publish(Revoked::Session(grant.clone()), changes, now).await?;
             if applied == Applied::Yes {
                 records.metrics().session(SessionEvent::Revoked);

@@ -15,8 +15,8 @@ use crate::{
     upstreams::{Person, UpstreamSession},
 };
 
-/// Most grants in one step: four records each and perhaps a code, and a step holds sixteen.
-pub(crate) const MOST_IN_ONE_STEP: usize = 3;
+/// Most grants in one step: seven records each and perhaps a code, and a step holds sixteen.
+pub(crate) const MOST_IN_ONE_STEP: usize = 2;
 /// Where the seeded codes were asked for, and with what: the challenge of the verifier in RFC 7636,
 /// appendix B.
 const REDIRECT_URI: &str = "http://127.0.0.1/callback";
@@ -61,6 +61,8 @@ impl Grants {
                 scope: seed.scope.clone(),
                 audience: self.settings.resources.default.clone(),
                 sub: session.person.uuid.clone(),
+                platform_host: session.platform_host.clone(),
+                issued_at: now,
                 refresh_until,
             };
             let access = AccessRecord::new(&id, &grant, grant.scope.clone(), now, lifetimes);
@@ -73,6 +75,7 @@ impl Grants {
                 .insert(&id, &grant, grant_until)
                 .insert(&token.id(), &access, access.expires_at)
                 .insert(&refresh_token.id(), &refresh, refresh_until);
+            changes = grant.index(&id, changes, grant_until);
             let mut code = None;
             if with_codes {
                 let fresh = Code::generate()?;

@@ -105,6 +105,8 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     };
     let sealer = keys::sealer(sealing);
     let gateway_credentials = keys::gateway_credentials(&file.gateway.credentials, found);
+    let admin_credentials =
+        keys::admin_credentials(&file.admin.credentials, &gateway_credentials, found);
     let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
@@ -137,6 +139,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
                 signs: file.signing.is_some(),
                 files: Live::new(files),
             },
+            admin_credentials,
             resources,
             intelligencebank,
             tokens,

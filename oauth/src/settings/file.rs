@@ -16,7 +16,7 @@ mod telemetry;
 
 pub(super) use audit::{Audit, AuditTo};
 pub(super) use client_sources::{ClientDocuments, Registration};
-pub(super) use keys::{Gateway, KeyFile, KeySource, Keys, SecretFile, Source};
+pub(super) use keys::{Admin, Gateway, KeyFile, KeySource, Keys, SecretFile, Source};
 pub(super) use store::{Engine, Store};
 pub(super) use telemetry::Telemetry;
 
@@ -32,6 +32,8 @@ pub(super) struct File {
     pub(super) token_tags: KeySource,
     pub(super) signing: Option<KeySource>,
     pub(super) gateway: Gateway,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) admin: Admin,
     pub(super) resource: Option<String>,
     #[serde(default)]
     pub(super) additional_resources: Vec<String>,

@@ -178,7 +178,6 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Lists the live records of `table` whose ids begin with `partition` and `/`, in the order of their
     /// ids, without looking at any others. `after` is where the page before has ended. A page looks at up
     /// to `limit` records ([`MAXIMUM_KEYS`] at most); some of them may have expired.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the commands of administration"))]
     fn list<'a>(
         &'a self,
         table: Table,
@@ -191,13 +190,11 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Goes through everything in the store, for backups and migrations: about `limit` records from
     /// `cursor`, which the page before has given, expired ones perhaps among them. It is a picture of
     /// one moment only while nobody writes, and a record may come twice.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the commands of administration"))]
     fn export<'a>(&'a self, cursor: Option<&'a str>, limit: usize) -> Pending<'a, Page>;
 
     /// Writes records as they are, version and expiry included. The first call needs an empty store. A
     /// record that is there already stays, unless it has a lower version; one that has expired at `now`
     /// may be left out.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the commands of administration"))]
     fn import(&self, records: Vec<Named>, step: Import, now: u64) -> Pending<'_, ()>;
 
     /// Removes up to `limit` expired records, and says how many: 0 where the engine's own expiry does it.

@@ -20,7 +20,6 @@ pub(crate) struct Page {
 
 /// How far an import is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), allow(dead_code, reason = "for the commands that restore and migrate"))]
 pub(crate) enum Import {
     /// These are its first records: the store must be empty.
     Begin,

@@ -35,6 +35,8 @@ tables! {
     RefreshToken = "refresh_token",
     Grant = "grant",
     Session = "session",
+    /// By whom and what a grant is for, to find it by.
+    GrantIndex = "grant_index",
     /// Clients that registered themselves.
     Client = "client",
     /// How many clients have registered on a day.

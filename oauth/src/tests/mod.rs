@@ -24,6 +24,7 @@ use crate::{
     store::{Store, measured::Measured, redb::RedbStore},
 };
 
+mod administration;
 mod assertion;
 mod audit;
 mod authorize;
@@ -88,7 +89,7 @@ limits:
 "#;
 
 /// Settings as an operator would write them, with `more` behind them.
-fn settings_text(folder: &TempDir, more: &str) -> String {
+pub(crate) fn settings_text(folder: &TempDir, more: &str) -> String {
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -152,8 +153,8 @@ pub(crate) struct Kit {
     clock: Arc<ManualClock>,
     upstream: Arc<Scripted>,
     documents: Arc<ScriptedDocuments>,
-    folder: TempDir,
-    settings: String,
+    pub(crate) folder: TempDir,
+    pub(crate) settings: String,
 }
 
 impl Kit {
@@ -207,6 +208,13 @@ impl Kit {
         Self { app, public, internal, clock, upstream, documents, folder, settings: text }
     }
 
+    /// The service has ended; what it was opened with is left.
+    pub(crate) fn stopped(self) -> Stopped {
+        let Self { app, public, internal, clock, upstream, folder, .. } = self;
+        drop((app, public, internal));
+        Stopped { clock, upstream, folder }
+    }
+
     /// The same service after a restart: nothing but the file is kept.
     fn restarted(self) -> Self {
         let settings = self.settings.clone();
@@ -242,7 +250,7 @@ impl Kit {
     }
 
     /// What the gateway hears about a token.
-    async fn introspect(&self, token: &str) -> Value {
+    pub(crate) async fn introspect(&self, token: &str) -> Value {
         let mut request = post("/introspect", &[("token", token)]);
         let credential = format!("Bearer {GATEWAY_CREDENTIAL}").parse().unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, credential);
@@ -277,14 +285,29 @@ impl Kit {
     }
 
     /// A whole login up to the tokens.
-    async fn tokens(&self) -> Value {
+    pub(crate) async fn tokens(&self) -> Value {
         let answer = self.exchange(&self.code().await).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         answer.json()
     }
 
-    async fn refresh(&self, refresh_token: &str) -> Answer {
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Answer {
         self.post("/token", &refresh_form(refresh_token)).await
+    }
+}
+
+/// A service that has ended.
+pub(crate) struct Stopped {
+    clock: Arc<ManualClock>,
+    upstream: Arc<Scripted>,
+    folder: TempDir,
+}
+
+impl Stopped {
+    /// It starts again, with these settings.
+    pub(crate) fn opened_with(&self, settings: String) -> Kit {
+        let folder = tempfile::tempdir_in(self.folder.path()).unwrap();
+        Kit::open(folder, settings, Arc::clone(&self.clock), Arc::clone(&self.upstream))
     }
 }
 
@@ -399,7 +422,7 @@ fn parameter(url: &str, name: &str) -> String {
     found.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
-fn text(value: &Value, name: &str) -> String {
+pub(crate) fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}")).to_owned()
 }
 

@@ -65,3 +65,14 @@ pub(in crate::endpoints) enum GatewayRefused {
     )]
     Unknown(ErrorBody<'static>),
 }
+
+/// What an operation for operators answers to others.
+#[derive(IntoResponses)]
+pub(in crate::endpoints) enum OperatorRefused {
+    /// `invalid_client`: the credential is missing or wrong.
+    #[response(
+        status = 401,
+        headers(("WWW-Authenticate" = String, description = "RFC 6750 section 3."))
+    )]
+    Unknown(ErrorBody<'static>),
+}

@@ -166,3 +166,33 @@ pub(in crate::endpoints) struct ResourcePath {
     #[param(example = "proxy")]
     path: String,
 }
+
+/// Which grants: one of `subject`, `client_id` and `platform`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::endpoints) struct GrantsQuery {
+    /// The person, as `sub` has it.
+    subject: Option<String>,
+    client_id: Option<String>,
+    /// The host where the persons logged in.
+    #[param(example = "company.intelligencebank.com")]
+    platform: Option<String>,
+    /// The `next` of the page before.
+    after: Option<String>,
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u64>,
+}
+
+/// Which grants: one of `grant`, `subject`, `client_id` and `platform`.
+#[derive(ToSchema)]
+pub(in crate::endpoints) struct GrantRevocationForm {
+    /// One, by its id.
+    grant: Option<String>,
+    /// The person, as `sub` has it.
+    subject: Option<String>,
+    client_id: Option<String>,
+    /// The host where the persons logged in.
+    platform: Option<String>,
+    /// The `next` of the answer before.
+    after: Option<String>,
+}

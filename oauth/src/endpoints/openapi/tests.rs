@@ -71,8 +71,11 @@ async fn a_client_finds_every_public_operation_in_the_document_and_no_other() {
 
 #[tokio::test]
 async fn an_operator_finds_every_internal_operation_in_the_document_and_no_other() {
-    let kit = Kit::new();
-    let (routes, waiting) = internal_routes();
+    let folder = tempfile::tempdir().unwrap();
+    let credential = folder.path().join("operator");
+    std::fs::write(&credential, "operator-credential-for-tests-0123456789").unwrap();
+    let kit = Kit::with(&format!("admin: {{ credentials: [ {{ file: {credential:?} }} ] }}"));
+    let (routes, waiting) = internal_routes(&kit.app);
     let served = served(&kit.internal, &[routes.paths, waiting.paths].concat(), "").await;
     assert_eq!(described(&Internal::openapi()), served);
 }

@@ -141,15 +141,36 @@ pub(super) fn token_tags(
 
 /// The hashes of the credentials that the gateway may show.
 pub(super) fn gateway_credentials(
-    credentials: &[file::SecretFile],
+    files: &[file::SecretFile],
     found: &mut Problems,
 ) -> Vec<SecretHash> {
-    if !(1..=2).contains(&credentials.len()) {
+    if !(1..=2).contains(&files.len()) {
         found.add("gateway.credentials", "needs one credential, or two during a rotation");
     }
+    credentials("gateway", files, found)
+}
+
+/// The hashes of the credentials that operators may show. None of them may be one of the gateway's:
+/// whoever can read what the gateway has would be an operator.
+pub(super) fn admin_credentials(
+    files: &[file::SecretFile],
+    gateway: &[SecretHash],
+    found: &mut Problems,
+) -> Vec<SecretHash> {
+    if files.len() > MOST_KEYS {
+        found.add("admin.credentials", format!("may have {MOST_KEYS} at most"));
+    }
+    let hashes = credentials("admin", files, found);
+    if hashes.iter().any(|hash| gateway.contains(hash)) {
+        found.add("admin.credentials", "holds a credential of the gateway");
+    }
+    hashes
+}
+
+fn credentials(section: &str, files: &[file::SecretFile], found: &mut Problems) -> Vec<SecretHash> {
     let mut hashes: Vec<SecretHash> = Vec::new();
-    for (position, credential) in credentials.iter().enumerate() {
-        let field = format!("gateway.credentials[{position}].file");
+    for (position, credential) in files.iter().enumerate() {
+        let field = format!("{section}.credentials[{position}].file");
         found.exposed(&field, &credential.file);
         match secrets::secret_hash(&credential.file) {
             Ok(hash) if hashes.contains(&hash) => {

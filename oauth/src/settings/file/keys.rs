@@ -46,3 +46,9 @@ pub(in crate::settings) struct Gateway {
 pub(in crate::settings) struct SecretFile {
     pub(in crate::settings) file: PathBuf,
 }
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::settings) struct Admin {
+    pub(in crate::settings) credentials: Vec<SecretFile>,
+}

@@ -197,3 +197,17 @@ fn no_setting_that_holds_keys_shows_one() {
         assert!(!shown.contains(secret), "{secret}");
     }
 }
+
+#[test]
+fn an_operator_never_has_the_credential_of_the_gateway() {
+    let with = |path: std::path::PathBuf, text: &str| {
+        format!("{text}\nadmin: {{ credentials: [ {{ file: {path:?} }} ] }}\n")
+    };
+    refused("admin.credentials", |folder, text| {
+        with(folder.path().join("gateway-credential"), &text)
+    });
+    refused("admin.credentials[0].file", |folder, text| {
+        write(folder, "operator", "short");
+        with(folder.path().join("operator"), &text)
+    });
+}

@@ -17,7 +17,6 @@ const MODE: u32 = 0o600;
 impl RedbStore {
     /// Gives the space of removed records back to the file system, which no service may have open. Says
     /// how long the file was and is, in bytes.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for the command that compacts"))]
     pub(crate) fn compact(path: &Path, cache_bytes: usize) -> Result<(u64, u64), StoreError> {
         let file = open_private(path).map_err(engine)?;
         let length = || std::fs::metadata(path).map(|found| found.len()).map_err(engine);
