@@ -57,7 +57,9 @@ def write_settings(folder, ports):
     def key():
         return base64.b64encode(secrets.token_bytes(32)).decode()
 
-    client_secret, credential = secrets.token_hex(24), secrets.token_hex(24)
+    client_secret, credential, operator = (secrets.token_hex(24) for _ in range(3))
+    none = {"per_minute": 0}
+    off = {"address": none, "client": none}
     settings = {
         "issuer": f"http://127.0.0.1:{ports['public']}",
         "listen": {side: f"127.0.0.1:{ports[side]}" for side in ("public", "internal")},
@@ -66,6 +68,13 @@ def write_settings(folder, ports):
         "sealing": {"keys": [{"id": "k1", "file": secret("sealing-key", key())}]},
         "token_tags": {"keys": [{"id": "t1", "file": secret("token-tag-key", key())}]},
         "gateway": {"credentials": [{"file": secret("gateway-credential", credential)}]},
+        "admin": {"credentials": [{"file": secret("operator-credential", operator)}]},
+        # What is looked for is what the handlers answer, not 429.
+        "limits": {
+            "login": {**off, "platform": none}, "poll": {"address": none}, "token": off, "introspect": off,
+            "revoke": off, "failed_authentication": {"address": none},
+        },
+        "registration": {"enabled": True, "redirect_hosts": ["app.example.com"]},
         "intelligencebank": {"extra_ca_file": str(folder / "ca.pem")},
         "development": {
             "allow_private_addresses": True,
@@ -88,7 +97,7 @@ def write_settings(folder, ports):
     path = folder / "settings.yaml"
     # JSON is YAML.
     path.write_text(json.dumps(settings))
-    return str(path), client_secret, credential
+    return str(path), client_secret, credential, operator
 
 
 def write_schemathesis_config(folder, name, auth, parameters):
@@ -144,7 +153,7 @@ def main(schemathesis, programs, examples):
             started.append(simulator)
             control = f"http://127.0.0.1:{ports['control']}/settings"
             wait_until("the simulator", lambda: answers(control), simulator)
-            settings, client_secret, credential = write_settings(folder, ports)
+            settings, client_secret, credential, operator = write_settings(folder, ports)
             tokens = folder / "tokens"
             subprocess.run(
                 [programs / "ib-oauth", "admin", "seed", "--config", settings, "--grants", "10", "--output", tokens],
@@ -155,19 +164,23 @@ def main(schemathesis, programs, examples):
             public, internal = (f"http://127.0.0.1:{ports[side]}" for side in ("public", "internal"))
             wait_until("the service", lambda: answers(f"{internal}/readyz"), service)
 
-            token = tokens.read_text().split()[0]
+            # What bears a token may end it (/logout), so the good one is another.
+            borne, token = tokens.read_text().split()[:2]
             client = {
                 "client_secret_basic": {"username": "backend", "password": client_secret},
-                "access_token": {"bearer": token},
+                "access_token": {"bearer": borne},
             }
-            gateway = {"gateway_credential": {"bearer": credential}}
+            gateway = {
+                "gateway_credential": {"bearer": credential},
+                "operator_credential": {"bearer": operator},
+            }
             # A good token among the generated ones would hide the rest; the seeded one has its own run.
             runs = [
                 ("public", public, client, {}, ()),
                 ("authorize-as-json", public, client, {}, ("-H", "Accept: application/json", "--include-path", "/authorize")),
                 ("introspection-of-a-good-token", public, client, {"body.token": token}, ("--include-path", "/introspect")),
                 ("internal", internal, gateway, {"query.wait": 0}, ()),
-                ("internal-with-a-good-token", internal, gateway, {"body.token": token}, ("--include-method", "POST")),
+                ("internal-with-a-good-token", internal, gateway, {"body.token": token}, ("--include-method", "POST", "--exclude-path-regex", "^/admin")),
             ]  # fmt: skip
             for name, base, auth, parameters, more in runs:
                 config = write_schemathesis_config(folder, name, auth, parameters)

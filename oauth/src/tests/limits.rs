@@ -108,7 +108,7 @@ async fn a_person_who_begins_too_many_logins_gets_a_page_in_words() {
 }
 
 #[tokio::test]
-async fn a_client_and_a_platform_have_limits_of_their_own_from_whatever_address() {
+async fn defect_27_a_client_and_a_platform_have_limits_of_their_own_from_whatever_address() {
     let kit = with("login: { client: { per_minute: 6, burst: 1 } }");
     let answer = kit.send(from("192.0.2.1", json_login(&[]))).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
