@@ -77,7 +77,10 @@ fn production() -> Value {
 #[test]
 fn an_operator_can_start_from_any_file_of_envoy() {
     let mut overlays = 0;
-    for file in files(&repository().join("envoy"), "yaml") {
+    // The manifests for Kubernetes, in folders of their own, have their own checks (tests/manifests).
+    let folder = repository().join("envoy");
+    let own = files(&folder, "yaml").into_iter().filter(|file| file.parent() == Some(&folder));
+    for file in own {
         let name = file.display().to_string();
         let document: Value =
             serde_saphyr::from_str(&filled_in(&fs::read_to_string(&file).unwrap())).unwrap();
