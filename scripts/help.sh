@@ -13,7 +13,7 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make browser     open Chromium with the simulator's names and CA, on the login page
   make test        format, lint, unit tests, end-to-end tests on a real Envoy
 
-  make lint        format and clippy alone
+  make lint        format, clippy and the documents alone
   make unit        unit tests alone
   make end-to-end  end-to-end tests alone
   make conformance run all tests and write docs/conformance.md of their results

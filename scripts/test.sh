@@ -12,7 +12,7 @@ cd "$repository"
 stages=()
 for stage in "$@"; do
     case $stage in
-    lint) stages+=(format lint) ;;
+    lint) stages+=(format lint documents) ;;
     unit) stages+=(build_tests unit) ;;
     end-to-end) stages+=(plugin envoy build_tests end_to_end) ;;
     # Not one of "all": the end-to-end tests have a few rounds of it.
@@ -28,7 +28,7 @@ case " ${stages[*]} " in
 esac
 need_rust
 case " ${stages[*]} " in
-*_conformance*) need_python ;;
+*_conformance* | *" documents "*) need_python ;;
 *" envoy "*) [ -n "${ENVOY:-}" ] || need_python ;;
 esac
 own_target_folder "$@"
@@ -75,6 +75,8 @@ kill_rounds() {
         cargo_test --test kill_rounds -- --nocapture
 }
 
+# What the documents name is there.
+documents() { python3 scripts/check_docs.py; }
 check_conformance() { python3 scripts/conformance.py check "$results"; }
 write_conformance() { python3 scripts/conformance.py write "$results"; }
 
@@ -94,7 +96,7 @@ for stage in "${stages[@]}"; do
             "$stage" || say "${stage//_/ }: FAILED"
         fi
         ;;
-    format | lint | *_conformance)
+    format | lint | documents | *_conformance)
         "$stage" || { say "${stage//_/ }: FAILED" && failed=$((failed + 1)); }
         ;;
     *)
