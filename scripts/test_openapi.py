@@ -72,7 +72,7 @@ def write_settings(folder, ports):
         # What is looked for is what the handlers answer, not 429.
         "limits": {
             "login": {**off, "platform": none}, "poll": {"address": none}, "token": off, "introspect": off,
-            "revoke": off, "failed_authentication": {"address": none},
+            "revoke": off, "register": {"address": none}, "failed_authentication": {"address": none},
         },
         "registration": {"enabled": True, "redirect_hosts": ["app.example.com"]},
         "intelligencebank": {"extra_ca_file": str(folder / "ca.pem")},

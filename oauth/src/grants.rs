@@ -209,7 +209,7 @@ impl Grants {
             let found = self.records.get_both::<Grant, Session>(&record.grant, now).await?;
             let (grant, session) = found;
             let grant = grant.ok_or(UNKNOWN_REFRESH)?;
-            if grant.client_id != client.id {
+            if grant.client_id != client.id || grant.refresh_until <= now {
                 return Err(UNKNOWN_REFRESH);
             }
             let session = match session {

@@ -1,7 +1,12 @@
 //! How often a client, an address and a platform may ask. Each limit is a bucket a key (GCRA, by the
 //! `governor` crate) that belongs to this process: with several instances each has its own.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::{
     audit::{self, Entry, Event, Outcome},
@@ -16,8 +21,11 @@ mod rate;
 
 use rate::Rate;
 
+/// How often the audit log says that a limit refuses requests.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// What is asked for, as far as limits go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
     /// `/authorize` where it begins a login.
     Login,
@@ -26,7 +34,9 @@ pub(crate) enum Endpoint {
     Token,
     /// `/introspect` for ordinary callers.
     Introspect,
+    /// And `/logout`, which ends what a revocation ends.
     Revoke,
+    Register,
 }
 
 impl Endpoint {
@@ -38,12 +48,13 @@ impl Endpoint {
             Self::Token => "token",
             Self::Introspect => "introspect",
             Self::Revoke => "revoke",
+            Self::Register => "register",
         }
     }
 }
 
 /// Which bound was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Limit {
     Address,
     Client,
@@ -81,8 +92,12 @@ pub(crate) struct Limits {
     token: Group,
     introspect: Group,
     revoke: Group,
+    register: Group,
     failed_authentication: Option<Rate<IpAddr>>,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    /// When the audit log last said so of an endpoint and a limit.
+    told: Mutex<HashMap<(Endpoint, Limit), Option<Duration>>>,
 }
 
 impl Limits {
@@ -103,10 +118,13 @@ impl Limits {
             token: group(settings.token),
             introspect: group(settings.introspect),
             revoke: group(settings.revoke),
+            register: group(settings.register),
             failed_authentication: settings
                 .failed_authentication
                 .map(|quota| Rate::new(quota, most, clock)),
             metrics,
+            clock: Arc::clone(clock),
+            told: Mutex::default(),
         }
     }
 
@@ -149,12 +167,22 @@ impl Limits {
     /// A request was refused at a bound.
     pub(crate) fn refused(&self, endpoint: Endpoint, limit: Limit) {
         self.metrics.limited(limit.label(), endpoint.label());
-        audit::record(&Entry::new(Event::Limited, Outcome::Denied).reason(limit.label()));
+        // The metric counts all of them. In the log one in a while says what is going on: strangers could
+        // fill the disk otherwise.
+        let now = self.clock.monotonic();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = told.entry((endpoint, limit)).or_insert(None);
+        if last.is_none_or(|last| now >= last.saturating_add(TOLD_EVERY)) {
+            *last = Some(now);
+            audit::record(&Entry::new(Event::Limited, Outcome::Denied).reason(limit.label()));
+        }
     }
 
     /// Forgets the buckets that are full again.
     pub(crate) fn sweep(&self) {
-        for group in [&self.login, &self.poll, &self.token, &self.introspect, &self.revoke] {
+        for group in
+            [&self.login, &self.poll, &self.token, &self.introspect, &self.revoke, &self.register]
+        {
             group.address.iter().for_each(Rate::sweep);
             group.client.iter().chain(&group.platform).for_each(Rate::sweep);
         }
@@ -168,6 +196,7 @@ impl Limits {
             Endpoint::Token => &self.token,
             Endpoint::Introspect => &self.introspect,
             Endpoint::Revoke => &self.revoke,
+            Endpoint::Register => &self.register,
         }
     }
 

@@ -172,7 +172,9 @@ impl Logins {
     ) -> Result<Begun, Error> {
         let place = self.pending.take(address, &platform_host, self.clock.monotonic());
         let place = place.map_err(|full| {
-            self.metrics.limited(Limit::PendingLogins.label(), Endpoint::Login.label());
+            let limit = Limit::PendingLogins.label();
+            self.metrics.limited(limit, Endpoint::Login.label());
+            audit::record(&Entry::new(Event::Limited, Outcome::Denied).reason(limit));
             match full {
                 Full::Everywhere => Error::Busy,
                 Full::Here { retry_after } => Error::RateLimited { retry_after },

@@ -354,7 +354,7 @@ impl Metrics {
         for what in ["code", "refresh_token", "client_assertion"] {
             self.count(REPLAYS, &[("what", what)], 0);
         }
-        for endpoint in ["login", "poll", "token", "introspect", "revoke"] {
+        for endpoint in ["login", "poll", "token", "introspect", "revoke", "register"] {
             self.count(LIMITED, &[("limit", "address"), ("endpoint", endpoint)], 0);
         }
         self.count(CIRCUITS_OPENED, &[], 0);

@@ -81,7 +81,7 @@ pub struct Settings {
     pub(crate) gateway_credentials: Live<Vec<SecretHash>>,
     pub(crate) keys: KeySettings,
     /// Of operators; without any there are no endpoints for them.
-    pub(crate) admin_credentials: Vec<SecretHash>,
+    pub(crate) admin_credentials: Live<Vec<SecretHash>>,
     pub(crate) resources: Resources,
     pub(crate) intelligencebank: IntelligenceBankSettings,
     pub(crate) tokens: TokenSettings,
@@ -296,6 +296,7 @@ pub(crate) struct LimitSettings {
     pub(crate) token: Quotas,
     pub(crate) introspect: Quotas,
     pub(crate) revoke: Quotas,
+    pub(crate) register: Quotas,
     /// Failed client authentications of one address.
     pub(crate) failed_authentication: Option<RateSettings>,
     pub(crate) pending_logins: PendingSettings,

@@ -34,6 +34,8 @@ pub(crate) enum Event {
     SessionEnded,
     ClientRefused,
     GatewayRefused,
+    /// Somebody without an operator's credential asked for what is an operator's.
+    OperatorRefused,
     /// A rate limit refused a request.
     Limited,
     /// An operator listed, revoked, or changed something; `reason` says which.

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Client, ClientKind, Clients, keys::Signed};
 use crate::{
+    audit,
     error::Error,
     metrics::Replayed,
     records::Record,
@@ -73,6 +74,7 @@ impl Clients {
         // Until here nothing is proved: the name says whose keys to try.
         let unknown = Error::InvalidClient("The client is not known, or did not prove who it is");
         let client = self.find(&claims.sub).await?.ok_or(unknown.clone())?;
+        audit::claimed_client(&client.id);
         let ClientKind::Keys(keys) = &client.kind else { return Err(unknown) };
         if !keys.verify(&token) {
             return Err(Error::InvalidClient("The signature of the client assertion is not good"));

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::{Client, ClientKeys, ClientKind, RegisteredRedirect, Source};
 use crate::hosts::HostList;
 
+/// Longest key set of a client that describes itself, in bytes of JSON.
+const LONGEST_JWKS: usize = 16 * 1024;
+
 /// Most redirect URIs of one client.
 const MOST_REDIRECTS: usize = 10;
 /// Longest redirect URI, in bytes.
@@ -109,6 +112,9 @@ impl Written {
                     return Err(Metadata("The keys belong into jwks; a jwks_uri is not read"));
                 }
                 let jwks = self.jwks.as_ref().ok_or(Metadata("The client has no jwks"))?;
+                if jwks.to_string().len() > LONGEST_JWKS {
+                    return Err(Metadata("The jwks is too long"));
+                }
                 ClientKeys::parse(jwks).map_err(|_| {
                     Metadata("The jwks is not one of public ES256, PS256 or RS256 keys")
                 })?;

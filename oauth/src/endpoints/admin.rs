@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
+use tracing::Instrument as _;
 
 use super::{
     authenticate,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::{self, Entry, Event},
+    audit::{self, Entry, Event, Outcome},
     error::Error,
     grants::{GrantPage, MOST_GRANTS, Revocation, Selector},
 };
@@ -61,7 +62,8 @@ pub(super) async fn list(
             .ok_or_else(|| Error::parameter("Malformed", "limit"))?,
     };
     let page = app.grants.list(&selector, after(&query)?, limit).await?;
-    audit::record(&Entry::success(Event::AdminAction).reason("grants_listed"));
+    let entry = Entry::success(Event::AdminAction).reason("grants_listed");
+    audit::record(&about(&selector, entry));
     Ok(reply::json(&page))
 }
 
@@ -85,14 +87,47 @@ pub(super) async fn revoke(
     authenticate::operator(&app.settings, request.headers())?;
     let form = parameters::form(request, app.settings.server).await?;
     let (form, grant) = (&form.parameters, value(&form.parameters, "grant")?);
-    let revocation = match (selector(form)?, grant) {
-        (None, Some(grant)) => app.grants.revoke_grant(grant).await?,
-        (Some(selector), None) => app.grants.revoke_some(&selector, after(form)?).await?,
+    let which = match (selector(form)?, grant) {
+        (None, Some(grant)) => Which::Grant(grant.to_owned()),
+        (Some(selector), None) => Which::Selected(selector, after(form)?.map(str::to_owned)),
         (None, None) | (Some(_), Some(_)) => return Err(none_selected()),
     };
-    let done = Entry::success(Event::AdminAction).reason("grants_revoked");
-    audit::record(&grant.into_iter().fold(done, Entry::grant));
-    Ok(reply::json(&revocation))
+    // What was begun is done and told in the log, also when the operator hangs up.
+    let work = audit::carried(async move { revoke_and_record(&app, &which).await });
+    let done = tokio::spawn(work.in_current_span()).await;
+    Ok(reply::json(&done.unwrap_or(Err(Error::Internal))?))
+}
+
+/// Which grants an operator revokes.
+enum Which {
+    Grant(String),
+    /// Behind the grant that the answer before has named.
+    Selected(Selector, Option<String>),
+}
+
+async fn revoke_and_record(app: &App, which: &Which) -> Result<Revocation, Error> {
+    let done = match which {
+        Which::Grant(grant) => app.grants.revoke_grant(grant).await,
+        Which::Selected(selector, after) => {
+            app.grants.revoke_some(selector, after.as_deref()).await
+        }
+    };
+    let outcome = if done.is_ok() { Outcome::Success } else { Outcome::Failure };
+    let entry = Entry::new(Event::AdminAction, outcome).reason("grants_revoked");
+    audit::record(&match which {
+        Which::Grant(grant) => entry.grant(grant),
+        Which::Selected(selector, _) => about(selector, entry),
+    });
+    done
+}
+
+/// The entry with what grants were selected by.
+fn about<'e>(selector: &'e Selector, entry: Entry<'e>) -> Entry<'e> {
+    match selector {
+        Selector::Subject(sub) => entry.subject(sub),
+        Selector::Client(id) => entry.client(id),
+        Selector::Platform(host) => entry.platform(host),
+    }
 }
 
 /// What the grants are selected by: at most one of the three.
@@ -116,7 +151,9 @@ fn after(parameters: &Parameters) -> Result<Option<&str>, Error> {
 
 fn value<'p>(parameters: &'p Parameters, name: &'static str) -> Result<Option<&'p str>, Error> {
     let value = parameters.text(name)?;
-    if value.is_some_and(|value| value.len() > LONGEST_VALUE || value.contains('/')) {
+    // A client's id may be a URL; a grant's id is part of a record's name.
+    let is_id = matches!(name, "grant" | "after");
+    if value.is_some_and(|value| value.len() > LONGEST_VALUE || (is_id && value.contains('/'))) {
         return Err(Error::parameter("Malformed", name));
     }
     Ok(value)

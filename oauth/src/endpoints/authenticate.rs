@@ -92,7 +92,7 @@ pub(super) fn gateway(settings: &Settings, headers: &HeaderMap) -> Result<(), Er
 
 /// Whether the caller of the internal port is an operator.
 pub(super) fn operator(settings: &Settings, headers: &HeaderMap) -> Result<(), Error> {
-    internal(&settings.admin_credentials, headers).ok_or(Error::InvalidAdminCredential)
+    internal(&settings.admin_credentials.get(), headers).ok_or(Error::InvalidAdminCredential)
 }
 
 /// Whether the bearer credential of a request is one of these.

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     app::App,
+    clients::Source,
     error::Error,
     hosts::platform_host,
     limits::Endpoint,
@@ -187,6 +188,10 @@ async fn json_login(
 ) -> Result<Begun, Error> {
     app.limits.address(Endpoint::Login, caller.0)?;
     let (request, client) = request::read(app, asked).await.map_err(Refused::error)?;
+    // Of whoever registered or described itself a person must have seen the page that says so.
+    if client.source != Source::Settings {
+        return Err(Error::AccessDenied("A client of this kind must show people the login page"));
+    }
     let platform = entered.required("platform_url")?;
     let host = platform_host(platform, &app.settings.intelligencebank.platform_hosts)
         .map_err(|problem| Error::InvalidRequest(problem.to_string().into()))?;

@@ -37,7 +37,8 @@ impl FromRequestParts<Arc<App>> for Caller {
 
 impl Caller {
     /// The client that `check` finds. Failures count for the address, and beyond their limit nothing
-    /// is checked any more; what succeeds counts for the client.
+    /// is checked any more; what succeeds counts for the client. A public one proves nothing: anybody could
+    /// use up its limit for all of its users.
     pub(super) async fn authenticated(
         self,
         app: &App,
@@ -47,6 +48,7 @@ impl Caller {
         app.limits.may_authenticate(endpoint, self.0)?;
         let checked = check.await;
         match &checked {
+            Ok(client) if client.is_public() => {}
             Ok(client) => app.limits.client(endpoint, &client.id)?,
             Err(Error::InvalidClient(_)) => app.limits.authentication_failed(self.0),
             Err(_) => {}

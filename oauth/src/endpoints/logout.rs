@@ -20,7 +20,7 @@ use super::{
     parameters, reply,
     reply::ErrorBody,
 };
-use crate::{app::App, error::Error, grants::LogOut, limits::Endpoint};
+use crate::{app::App, audit, error::Error, grants::LogOut, limits::Endpoint};
 
 /// Ends a grant with all that it issued.
 ///
@@ -60,7 +60,7 @@ pub(super) async fn logout(
 /// Works on when whoever asked for it goes away: what was to end has to end.
 async fn log_out(app: Arc<App>, by: LogOut) -> Result<(), Error> {
     let work = async move { app.logouts.log_out(&app.grants, &by).await };
-    tokio::spawn(work.in_current_span()).await.unwrap_or(Err(Error::Internal))
+    tokio::spawn(audit::carried(work).in_current_span()).await.unwrap_or(Err(Error::Internal))
 }
 
 /// Who logs out, and by which token.

@@ -102,7 +102,7 @@ fn internal_routes(app: &App) -> (Routes, Routes) {
         .route("/openapi.json", get(openapi::internal))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics));
-    if !app.settings.admin_credentials.is_empty() {
+    if !app.settings.admin_credentials.get().is_empty() {
         router = router
             .route("/admin/grants", get(admin::list))
             .route("/admin/grants/revoke", post(admin::revoke));

@@ -96,6 +96,7 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
 fn record_refusal(origin: &Origin, endpoint: &str, error: &Error) {
     let event = match error {
         Error::InvalidGatewayCredential => Event::GatewayRefused,
+        Error::InvalidAdminCredential => Event::OperatorRefused,
         Error::InvalidClient(_) => Event::ClientRefused,
         _ if endpoint == "/token" && error.fault() == Fault::Client => Event::TokenRefused,
         _ => return,

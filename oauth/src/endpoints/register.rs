@@ -74,8 +74,7 @@ async fn registered(
 ) -> Result<(String, Registered), Error> {
     // Without it there is no such path.
     let settings = app.settings.registration.as_ref().ok_or(Error::NotFound)?;
-    // Whoever registers is about to log somebody in, so it counts as that.
-    app.limits.address(Endpoint::Login, caller.0)?;
+    app.limits.address(Endpoint::Register, caller.0)?;
     allowed(settings, request.headers())?;
     if !is_json(request.headers()) {
         return Err(Error::InvalidClientMetadata("The body must be application/json"));

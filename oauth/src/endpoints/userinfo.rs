@@ -11,13 +11,19 @@ use ib_contract::InactiveReason;
 use serde::Serialize;
 
 use super::{
-    authenticate, metadata, openapi::answers::Failures, parameters::Parameters, reply,
+    authenticate,
+    caller::Caller,
+    metadata,
+    openapi::answers::{Failures, Limited},
+    parameters::Parameters,
+    reply,
     reply::ErrorBody,
 };
 use crate::{
     app::App,
     error::Error,
     grants::{GoodToken, Looked, session_over},
+    limits::Endpoint,
 };
 
 /// The scope that this resource needs.
@@ -61,16 +67,17 @@ struct UserInfo {
             status = 403, description = "`insufficient_scope`.", body = ErrorBody<'static>,
             headers(("WWW-Authenticate" = String, description = "RFC 6750 section 3, RFC 9728.")),
         ),
-        Failures,
+        Limited, Failures,
     ),
     security(("access_token" = [])),
 )]
 pub(super) async fn userinfo(
     State(app): State<Arc<App>>,
+    caller: Caller,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    match look_up(&app, &headers, &uri).await {
+    match look_up(&app, caller, &headers, &uri).await {
         Ok(good) => reply::json(&describe(good)),
         Err(error) => {
             let url = metadata::resource_metadata_url(&app.settings);
@@ -79,7 +86,14 @@ pub(super) async fn userinfo(
     }
 }
 
-async fn look_up(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<GoodToken, Error> {
+async fn look_up(
+    app: &App,
+    caller: Caller,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<GoodToken, Error> {
+    // It asks what an introspection asks.
+    app.limits.address(Endpoint::Introspect, caller.0)?;
     // A token in a query ends up in logs (RFC 9700 section 4.3.2).
     if !Parameters::of_query(uri.query())?.texts("access_token")?.is_empty() {
         return Err(Error::invalid_request("An access token in the query is not accepted"));

@@ -72,6 +72,10 @@ impl Grants {
             else {
                 return Ok(None);
             };
+            // The store keeps to it, and whoever can write to the store could say otherwise there.
+            if access.record.expires_at <= now {
+                return Ok(None);
+            }
             match head {
                 Some(head) => return Ok(Some((access.record, head.number))),
                 None => self.feed.begin(now).await?,

@@ -43,10 +43,10 @@ impl Grants {
         let id = found.record.grant;
         match self.records.get::<Grant>(&id, now).await? {
             Some(grant) if grant.record.client_id == client.id => {
-                self.revoke(&id).await?;
+                // Before it is done: who hangs up meanwhile is in the log all the same.
                 let entry = Entry::success(Event::GrantRevoked).client(&client.id);
                 audit::record(&entry.subject(&grant.record.sub).grant(&id));
-                Ok(())
+                self.revoke(&id).await
             }
             _ => Ok(()),
         }
@@ -58,6 +58,11 @@ impl Grants {
         let Some(id) = self.grant_of(by).await? else { return Ok(None) };
         let session = self.records.get::<Session>(&id, self.clock.unix_seconds()).await?;
         self.revoke(&id).await?;
+        let entry = Entry::success(Event::GrantRevoked).reason("logout").grant(&id);
+        audit::record(&match by {
+            LogOut::Client { client, .. } => entry.client(&client.id),
+            LogOut::Bearer(_) => entry,
+        });
         Ok(session.map(|found| found.record))
     }
 
@@ -99,16 +104,18 @@ impl Grants {
         match self.records.get::<AccessRecord>(id, now).await? {
             Some(access) if access.record.client_id == client.id => {
                 let (records, feed) = (Arc::clone(&self.records), Arc::clone(&self.feed));
-                let id = id.to_owned();
+                let (id, access) = (id.to_owned(), access.record);
                 to_its_end(async move {
                     let changes = records.changes().take::<AccessRecord>(&id);
                     // A conflict: it has ended, or been revoked, in the meantime.
-                    feed.publish(Revoked::TokenSha256(id), changes, now).await.map(|_| ())
+                    let applied = feed.publish(Revoked::TokenSha256(id), changes, now).await?;
+                    if applied == Applied::Yes {
+                        let entry = Entry::success(Event::TokenRevoked).client(&access.client_id);
+                        audit::record(&entry.subject(&access.sub).grant(&access.grant));
+                    }
+                    Ok(())
                 })
-                .await?;
-                let entry = Entry::success(Event::TokenRevoked).client(&client.id);
-                audit::record(&entry.subject(&access.record.sub).grant(&access.record.grant));
-                Ok(())
+                .await
             }
             _ => Ok(()),
         }
@@ -131,8 +138,10 @@ impl Grants {
             let applied = feed.publish(Revoked::Session(grant.clone()), changes, now).await?;
             if applied == Applied::Yes {
                 records.metrics().session(SessionEvent::Revoked);
-                let entry = Entry::success(Event::SessionEnded).reason("revoked");
-                audit::record(&entry.grant(&grant));
+                let ended = found.record;
+                let entry = Entry::success(Event::SessionEnded).reason("revoked").grant(&grant);
+                let entry = entry.client(&ended.client_id).subject(&ended.sub);
+                audit::record(&entry.platform(&ended.platform_host));
             }
             Ok(())
         })

@@ -15,6 +15,10 @@ pub(crate) async fn reload(app: &App, next: &Settings) -> Result<(), SettingsErr
         ("token_tags", settings.keys.stored_token_tags != next.keys.stored_token_tags),
         ("signing", settings.keys.stored_signing != next.keys.stored_signing),
         ("signing", settings.keys.signs != next.keys.signs),
+        (
+            "admin.credentials",
+            settings.admin_credentials.get().is_empty() != next.admin_credentials.get().is_empty(),
+        ),
     ] {
         if is_other {
             let reason = "has changed in more than its files, which takes a restart".to_owned();
@@ -30,6 +34,7 @@ pub(crate) async fn reload(app: &App, next: &Settings) -> Result<(), SettingsErr
     }
     settings.sealer.take_over(&next.sealer);
     settings.gateway_credentials.set(next.gateway_credentials.get());
+    settings.admin_credentials.set(next.admin_credentials.get());
     if settings.keys.stored_token_tags.is_none() {
         settings.token_tags.set(next.token_tags.get());
     }

@@ -139,7 +139,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
                 signs: file.signing.is_some(),
                 files: Live::new(files),
             },
-            admin_credentials,
+            admin_credentials: Live::new(admin_credentials),
             resources,
             intelligencebank,
             tokens,
@@ -332,6 +332,12 @@ fn hosts(field: &str, patterns: &[String], found: &mut Problems) -> Vec<HostPatt
 }
 
 fn tokens(file: &file::Tokens, found: &mut Problems) -> TokenSettings {
+    if file.include_sid {
+        found.warn(
+            "tokens.include_sid",
+            "clients get the live session id, which is good without a token",
+        );
+    }
     TokenSettings {
         access_token_format: file.access_token_format,
         access_token_seconds: found.range(

@@ -91,6 +91,14 @@ async fn grants_that_an_operator_revokes_are_ended_at_the_service_and_told_to_ev
 }
 
 #[tokio::test]
+async fn a_client_whose_id_is_a_url_can_be_ended_like_any_other() {
+    let kit = kit();
+    let id = "https://app.example.com/client.json";
+    assert!(grants(&list(&kit, &[("client_id", id)]).await).is_empty());
+    assert_eq!(revoke(&kit, &[("client_id", id)]).await["revoked"], 0);
+}
+
+#[tokio::test]
 async fn many_grants_are_listed_and_revoked_page_by_page_and_none_twice() {
     let kit = kit();
     for _ in 0..5 {
@@ -162,7 +170,8 @@ async fn what_selects_nothing_or_too_much_is_refused_and_revokes_nothing() {
         &[("platform", PLATFORM), ("client_id", "mcp-public-client")],
         &[("grant", "a"), ("platform", PLATFORM)],
         &[("platform", PLATFORM), ("platform", "b")],
-        &[("platform", "a/b")],
+        &[("grant", "a/b")],
+        &[("platform", PLATFORM), ("after", "a/b")],
     ] {
         ask(&kit, post("/admin/grants/revoke", form), OPERATOR)
             .await

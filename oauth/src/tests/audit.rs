@@ -104,12 +104,25 @@ async fn revocations_are_recorded() {
     audited.lines();
     for (token, events) in [
         ("access_token", vec!["token_revoked"]),
-        ("refresh_token", vec!["session_ended", "grant_revoked"]),
+        ("refresh_token", vec!["grant_revoked", "session_ended"]),
     ] {
         let form = [("token", tokens[token].as_str().unwrap()), ("client_id", "mcp-public-client")];
         assert_eq!(audited.kit.post("/revoke", &form).await.status, StatusCode::OK);
         assert_eq!(audited.events(), events);
     }
+}
+
+#[tokio::test]
+async fn a_logout_is_recorded_although_it_goes_on_by_itself() {
+    let audited = Audited::new("");
+    let tokens = audited.kit.tokens().await;
+    audited.lines();
+    let mut request = post("/logout", &[]);
+    request.headers_mut().remove(header::CONTENT_TYPE);
+    let bearer = format!("Bearer {}", text(&tokens, "access_token")).parse().unwrap();
+    request.headers_mut().insert(header::AUTHORIZATION, bearer);
+    assert_eq!(audited.kit.send(request).await.status, StatusCode::OK);
+    assert_eq!(audited.events(), ["session_ended", "grant_revoked"]);
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, CHALLENGE, Kit, PLATFORM, authorize_url, changed, exchange_form, parameter, text,
+    Answer, CHALLENGE, Kit, PLATFORM, authorize_url, changed, exchange_form, pages::code_by_page,
+    text,
 };
 use crate::clients::{ClientDocumentSource, DocumentError, Fetched, Fetching};
 
@@ -82,11 +83,7 @@ fn url(changes: &[(&str, &str)]) -> String {
 }
 
 async fn tokens(kit: &Kit) -> Value {
-    let begun = kit.get_json(&url(&[("platform_url", PLATFORM)])).await;
-    assert_eq!(begun.status, StatusCode::OK, "{}", begun.text);
-    kit.upstream.log_in();
-    let poll = kit.poll(&text(&begun.json(), "token")).await;
-    let code = parameter(&text(&poll.json(), "redirect_url"), "code");
+    let code = code_by_page(kit, &[("client_id", ID), ("redirect_uri", REDIRECT)]).await;
     let form = changed(changed(exchange_form(&code), "client_id", ID), "redirect_uri", REDIRECT);
     let answer = kit.post("/token", &form).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
@@ -97,6 +94,13 @@ async fn refresh(kit: &Kit, tokens: &Value) -> Answer {
     let token = text(tokens, "refresh_token");
     let form = [("grant_type", "refresh_token"), ("refresh_token", &token), ("client_id", ID)];
     kit.post("/token", &form).await
+}
+
+#[tokio::test]
+async fn nobody_logs_in_for_a_client_that_describes_itself_without_having_seen_its_page() {
+    let kit = kit();
+    let answer = kit.get_json(&url(&[("platform_url", PLATFORM)])).await;
+    answer.expect(400, "access_denied");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     Answer, CLIENT_SECRET, GENEROUS_LIMITS, Kit, PLATFORM, authorize_query, authorize_url, basic,
-    changed, exchange_form, post, refresh_form,
+    exchange_form, post, refresh_form,
 };
 
 /// The limits of most tests with one line of them replaced.
@@ -162,13 +162,40 @@ async fn a_limit_at_the_token_endpoint_spends_no_code_and_no_refresh_token() {
 }
 
 #[tokio::test]
-async fn a_client_is_limited_at_the_token_endpoint_from_whatever_address() {
+async fn a_client_that_proves_itself_is_limited_from_whatever_address_and_nobody_else_spends_for_it()
+ {
     let kit = with("token: { client: { per_minute: 6, burst: 1 } }");
+    let ask = |address: &str| {
+        let mut request =
+            post("/token", &[("grant_type", "refresh_token"), ("refresh_token", "t")]);
+        let credentials = basic("backend", CLIENT_SECRET).parse().unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, credentials);
+        from(address, request)
+    };
+    kit.send(ask("192.0.2.1")).await.expect(400, "invalid_grant");
+    assert_limited(&kit.send(ask("192.0.2.2")).await, "10");
+    // The name of a public client is known to all: whoever uses it takes nothing from its users.
     let form = refresh_form("no-such-token");
-    kit.send(from("192.0.2.1", post("/token", &form))).await.expect(400, "invalid_grant");
-    assert_limited(&kit.send(from("192.0.2.2", post("/token", &form))).await, "10");
-    let other = changed(form, "client_id", "other-public-client");
-    kit.send(from("192.0.2.2", post("/token", &other))).await.expect(400, "invalid_grant");
+    for _ in 0..3 {
+        kit.send(from("192.0.2.3", post("/token", &form))).await.expect(400, "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_told_once_a_minute_that_a_limit_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.jsonl");
+    let kit = Kit::with(&format!(
+        "audit: {{ to: file, file: {file:?} }}\nlimits: {{ poll: {{ address: {{ per_minute: 6, burst: 1 }} }} }}"
+    ));
+    let told = || std::fs::read_to_string(&file).unwrap().matches("\"limited\"").count();
+    for seconds in [0, 0, 0, 61] {
+        kit.clock.advance(Duration::from_secs(seconds));
+        kit.poll("x").await;
+        kit.poll("x").await;
+    }
+    kit.app.audit.close(Duration::from_secs(30));
+    assert_eq!(told(), 2);
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ limits:
   token: { address: { per_minute: 1000000 }, client: { per_minute: 1000000 } }
   introspect: { address: { per_minute: 1000000 }, client: { per_minute: 1000000 } }
   revoke: { address: { per_minute: 1000000 }, client: { per_minute: 1000000 } }
+  register: { address: { per_minute: 1000000 } }
   failed_authentication: { address: { per_minute: 1000000 } }
   pending_logins: { total: 100000, address: 100000, platform: 100000 }
 "#;

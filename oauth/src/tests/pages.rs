@@ -41,6 +41,19 @@ async fn waiting(kit: &Kit) -> Answer {
     page
 }
 
+/// The code of a whole login on the page, whose authorization request has these changes.
+pub(super) async fn code_by_page(kit: &Kit, changes: &[(&str, &str)]) -> String {
+    let request = authorize_query(changes);
+    let form = [("authorization_request", request.as_str()), ("platform_url", PLATFORM)];
+    let page = kit.post("/authorize", &form).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    kit.upstream.log_in();
+    let go_on = post("/authorize", &[("poll_token", &hidden(&page, "poll_token"))]);
+    let done = kit.send(with_cookie(go_on, &page)).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.text);
+    parameter(done.header("location"), "code")
+}
+
 #[tokio::test]
 async fn a_person_without_a_script_logs_in_by_link_and_button() {
     let kit = Kit::new();

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Answer, Kit, NOW, PLATFORM, authorize_url, changed, exchange_form, parameter, text};
+use super::{Answer, Kit, NOW, authorize_url, changed, exchange_form, pages::code_by_page, text};
 
 const ON: &str = r#"
 registration: { enabled: true, redirect_hosts: [ "app.example.com" ] }
@@ -44,13 +44,7 @@ async fn registered(kit: &Kit) -> String {
 }
 
 async fn code(kit: &Kit, id: &str) -> String {
-    let target =
-        authorize_url(&[("client_id", id), ("redirect_uri", REDIRECT), ("platform_url", PLATFORM)]);
-    let begun = kit.get_json(&target).await;
-    assert_eq!(begun.status, StatusCode::OK, "{}", begun.text);
-    kit.upstream.log_in();
-    let poll = kit.poll(&text(&begun.json(), "token")).await;
-    parameter(&text(&poll.json(), "redirect_url"), "code")
+    code_by_page(kit, &[("client_id", id), ("redirect_uri", REDIRECT)]).await
 }
 
 async fn exchange(kit: &Kit, id: &str, code: &str) -> Answer {

@@ -192,7 +192,15 @@ impl LoginUpstream for Guarded {
     }
 
     fn end<'a>(&'a self, host: &'a str, sid: &'a Secret) -> Answer<'a, Ended> {
-        Box::pin(self.ask(host, self.upstream.end(host, sid)))
+        Box::pin(async move {
+            let ticket = self.ticket(host)?;
+            let ended = self.upstream.end(host, sid).await;
+            // Where there is no way nobody was asked, which says nothing about the platform.
+            if !matches!(ended, Ok(Ended::NoWay)) {
+                ticket.note(ended.as_ref().err());
+            }
+            ended
+        })
     }
 }
 

@@ -42,10 +42,7 @@ impl IntelligenceBank {
             .map_err(unreachable)?;
         let status = response.status().as_u16();
         if status == 429 {
-            // A date in its place is as good as nothing: its clock may not be this one.
-            let seconds = response.headers().get(header::RETRY_AFTER);
-            let seconds = seconds.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            return Err(UpstreamError::Limited { retry_after: seconds });
+            return Err(UpstreamError::Limited { retry_after: retry_after(&response) });
         }
         let body = https::read(response, self.maximum_response_bytes).await;
         let body = body.map_err(|cause| match cause {
@@ -84,12 +81,19 @@ impl LoginUpstream for IntelligenceBank {
             value.set_sensitive(true);
             let asked = self.http.post(format!("https://{host}{path}")).header("sid", value);
             let response = asked.send().await.map_err(unreachable)?;
-            Ok(match response.status() {
-                status if status.is_success() => Ended::Yes,
-                status => Ended::Refused { status: status.as_u16() },
-            })
+            match response.status().as_u16() {
+                200..=299 => Ok(Ended::Yes),
+                429 => Err(UpstreamError::Limited { retry_after: retry_after(&response) }),
+                500.. => Err(UpstreamError::Unreachable("it failed")),
+                status => Ok(Ended::Refused { status }),
+            }
         })
     }
+}
+
+/// Seconds. A date in their place is as good as nothing: its clock may not be this one.
+fn retry_after(response: &reqwest::Response) -> Option<u64> {
+    response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
 fn encode(secret: &Secret) -> String {

@@ -33,6 +33,11 @@ pub(super) fn check(file: &Limits, found: &mut Problems) -> LimitSettings {
         client: None,
         platform: None,
     };
+    let register = Quotas {
+        address: rate("limits.register.address", file.register.address, found),
+        client: None,
+        platform: None,
+    };
     let failed_authentication =
         rate("limits.failed_authentication.address", file.failed_authentication.address, found);
     let mut most = |name: &str, value: u64| {
@@ -51,6 +56,7 @@ pub(super) fn check(file: &Limits, found: &mut Problems) -> LimitSettings {
         token,
         introspect,
         revoke,
+        register,
         failed_authentication,
         pending_logins,
         maximum_keys,

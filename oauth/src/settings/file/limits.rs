@@ -10,6 +10,7 @@ pub(in crate::settings) struct Limits {
     pub(in crate::settings) token: CallerRates,
     pub(in crate::settings) introspect: CallerRates,
     pub(in crate::settings) revoke: CallerRates,
+    pub(in crate::settings) register: RegisterRate,
     pub(in crate::settings) failed_authentication: FailureRate,
     pub(in crate::settings) pending_logins: PendingLogins,
     pub(in crate::settings) maximum_keys: u64,
@@ -23,6 +24,7 @@ impl Default for Limits {
             token: CallerRates::default(),
             introspect: CallerRates::default(),
             revoke: CallerRates::default(),
+            register: RegisterRate::default(),
             failed_authentication: FailureRate::default(),
             pending_logins: PendingLogins::default(),
             maximum_keys: 65_536,
@@ -52,7 +54,7 @@ pub(in crate::settings) struct LoginRates {
 
 impl Default for LoginRates {
     fn default() -> Self {
-        Self { address: rate(60, 30), client: rate(1_200, 300), platform: rate(300, 100) }
+        Self { address: rate(60, 30), client: rate(1_200, 300), platform: rate(1_200, 300) }
     }
 }
 
@@ -91,6 +93,18 @@ pub(in crate::settings) struct FailureRate {
 impl Default for FailureRate {
     fn default() -> Self {
         Self { address: rate(20, 20) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::settings) struct RegisterRate {
+    pub(in crate::settings) address: Rate,
+}
+
+impl Default for RegisterRate {
+    fn default() -> Self {
+        Self { address: rate(5, 10) }
     }
 }
 

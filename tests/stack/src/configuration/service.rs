@@ -45,6 +45,7 @@ pub fn settings(layout: &Layout, places: &Places, base: &str, patch: &Value) -> 
         "limits": {
             "login": { "address": GENEROUS, "client": GENEROUS, "platform": GENEROUS },
             "poll": { "address": GENEROUS },
+            "register": { "address": GENEROUS },
             "token": { "address": GENEROUS, "client": GENEROUS },
             "introspect": { "address": GENEROUS, "client": GENEROUS },
             "revoke": { "address": GENEROUS, "client": GENEROUS },
