@@ -86,8 +86,48 @@ impl Feed {
         Err(Error::StoreUnavailable)
     }
 
-    /// Leads from this head over to the time, and over every number up to `known`.
+    /// Leads from this head over to the time, and over every number up to `known`. Where an event stands
+    /// behind the head already, the head alone goes on.
     async fn leap(&self, head: Head, known: u64, now: u64) -> Result<Applied, Error> {
+        if self.lead_over(head, known, now).await? == Applied::Yes {
+            return Ok(Applied::Yes);
+        }
+        self.pass_event_beyond(head, known, now).await
+    }
+
+    /// Whether the store holds an event behind `head`, which is the end of the feed. A backup that was
+    /// taken beside a running service may: its head was read before the event was written.
+    pub(super) async fn has_event_beyond(&self, head: Head, now: u64) -> Result<bool, Error> {
+        let key = Key::new(Table::Revocation, head.next().number.to_string());
+        Ok(self.records.store().get(&key, now).await?.is_some())
+    }
+
+    /// Moves the head alone beyond an event that stands behind it, if there is one and the head has not
+    /// moved. The numbers in between are missing, at which every gateway forgets everything.
+    pub(super) async fn pass_event_beyond(
+        &self,
+        head: Head,
+        known: u64,
+        now: u64,
+    ) -> Result<Applied, Error> {
+        if !self.has_event_beyond(head, now).await? {
+            return Ok(Applied::Conflict);
+        }
+        let least = head.number.max(known).saturating_add(2);
+        let beyond = self.clock.unix_milliseconds().max(least);
+        let applied = self
+            .records
+            .changes()
+            .put_plain(head_key(), Condition::Version(head.version), beyond.to_be_bytes().to_vec())
+            .apply(now)
+            .await?;
+        if applied == Applied::Yes {
+            tracing::warn!("the feed had an event beyond its end; gateways forget everything");
+        }
+        Ok(applied)
+    }
+
+    async fn lead_over(&self, head: Head, known: u64, now: u64) -> Result<Applied, Error> {
         let number = head.number.saturating_add(1);
         let beyond = self.clock.unix_milliseconds().max(known.saturating_add(1));
         let goes_on_after = beyond.max(number);

@@ -107,3 +107,43 @@ async fn a_server_that_loses_revocations_while_the_service_runs_makes_gateways_f
     assert!(!told.reset, "it knows nothing that is lost");
     assert_eq!(told.events.len(), 3);
 }
+
+/// A service whose store holds an event behind its head, as a backup does that was taken while the
+/// service wrote it. The number of the head.
+async fn with_an_event_beyond_the_head() -> (Kit, u64) {
+    let kit = Kit::new();
+    publish(&kit, "a").await;
+    let head = kit.head().await;
+    publish(&kit, "b").await;
+    let value = head.to_be_bytes().to_vec();
+    let change = Change::Put { value, expires_at: u64::MAX };
+    let back = Operation { key: head_key(), condition: Condition::Any, change };
+    assert_eq!(kit.app.records.store().apply(vec![back], NOW).await.unwrap(), Applied::Yes);
+    (kit, head)
+}
+
+#[tokio::test]
+async fn a_restored_event_beyond_the_end_of_the_feed_keeps_no_service_from_starting() {
+    let (kit, head) = with_an_event_beyond_the_head().await;
+    kit.clock.advance(Duration::from_secs(1));
+    let kit = started(kit).await;
+    for known in [head, head + 1, head + 2] {
+        assert!(kit.feed(&format!("?after={known}")).await.reset, "{known} after {head}");
+    }
+    let now = kit.head().await;
+    publish(&kit, "c").await;
+    let told = kit.feed(&format!("?after={now}")).await;
+    assert_eq!((told.reset, told.events.as_slice()), (false, &[event(now + 1, "c")][..]));
+}
+
+#[tokio::test]
+async fn a_revocation_is_written_although_a_restored_event_has_its_number() {
+    let (kit, head) = with_an_event_beyond_the_head().await;
+    // Nobody has led the feed over to the time: an instance that runs meets the event.
+    let kit = kit.restarted();
+    publish(&kit, "c").await;
+    assert!(kit.feed(&format!("?after={head}")).await.reset);
+    let last = kit.head().await;
+    let told = kit.feed(&format!("?after={}", last - 1)).await;
+    assert_eq!((told.reset, told.events.as_slice()), (false, &[event(last, "c")][..]));
+}
