@@ -109,8 +109,11 @@ impl Inner {
         if items.is_empty() {
             return Ok(Applied::Yes);
         }
+        // One for all tries: where the answer to a try was lost, DynamoDB knows the next one for the same
+        // and does not take what that one wrote for somebody else's.
+        let token = request_token()?;
         for tries in 0..MOST_TRIES {
-            let request = self.client.transact_write_items();
+            let request = self.client.transact_write_items().client_request_token(&token);
             match request.set_transact_items(Some(items.clone())).send().await {
                 Ok(_) => return Ok(Applied::Yes),
                 Err(cause) => match judge(&cause) {
@@ -211,6 +214,12 @@ fn judge<R: fmt::Debug>(cause: &SdkError<TransactWriteItemsError, R>) -> Failure
         }
         _ => other(cause),
     }
+}
+
+/// Names one transaction: 32 of the 36 characters that there may be.
+fn request_token() -> Result<String, StoreError> {
+    let (first, second) = (getrandom::u64().map_err(engine)?, getrandom::u64().map_err(engine)?);
+    Ok(format!("{first:016x}{second:016x}"))
 }
 
 fn engine(reason: impl fmt::Display) -> StoreError {

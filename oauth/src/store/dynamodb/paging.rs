@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::{
     super::{Import, Named, Page, StoreError, Table},
     Inner, engine,
-    failing::failed,
+    failing::{Failure, MOST_TRIES, failed, other, pause},
     items::{
         EXPIRES, Item, RECORD, REST, VERSION, encode, is_aside, named, number, partition, primary,
         rest, text,
@@ -124,7 +124,7 @@ pub(super) async fn import(
             done.map_err(|_| StoreError::Closed)??;
         }
         let inner = Arc::clone(inner);
-        writes.spawn(async move { inner.run(write(&inner, &record)).await });
+        writes.spawn(async move { write(&inner, &record).await });
     }
     while let Some(done) = writes.join_next().await {
         done.map_err(|_| StoreError::Closed)??;
@@ -135,27 +135,33 @@ pub(super) async fn import(
 /// Writes one record, unless there is the same or a higher version.
 async fn write(inner: &Inner, Named { key, stored }: &Named) -> Result<(), StoreError> {
     let item = encode(key, stored.version, stored.expires_at, &stored.value);
-    let written = inner
-        .client
-        .put_item()
-        .table_name(inner.tables.of(key.table))
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(#v) OR #v < :v")
-        .expression_attribute_names("#v", VERSION)
-        .expression_attribute_values(":v", number(stored.version))
-        .send()
-        .await;
-    match written {
-        Ok(_) => Ok(()),
-        Err(cause)
-            if cause
-                .as_service_error()
-                .is_some_and(|cause| cause.is_conditional_check_failed_exception()) =>
-        {
-            Ok(())
+    for tries in 0..MOST_TRIES {
+        let request = inner
+            .client
+            .put_item()
+            .table_name(inner.tables.of(key.table))
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(#v) OR #v < :v")
+            .expression_attribute_names("#v", VERSION)
+            .expression_attribute_values(":v", number(stored.version));
+        // The time is that of one try: a table that was just made takes few writes a second at first, so
+        // that an import meets throttling for long.
+        match inner.run(async { Ok(request.send().await) }).await? {
+            Ok(_) => return Ok(()),
+            Err(cause)
+                if cause
+                    .as_service_error()
+                    .is_some_and(|cause| cause.is_conditional_check_failed_exception()) =>
+            {
+                return Ok(());
+            }
+            Err(cause) => match other(&cause) {
+                Failure::Failed(cause) => return Err(cause),
+                Failure::Condition | Failure::Again => pause(tries).await,
+            },
         }
-        Err(cause) => Err(failed(&cause)),
     }
+    Err(engine("the table takes too few writes a second"))
 }
 
 async fn is_empty(inner: &Inner) -> Result<bool, StoreError> {

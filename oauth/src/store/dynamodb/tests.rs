@@ -1,8 +1,5 @@
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,8 +10,8 @@ use super::DynamodbStore;
 use crate::{
     settings::{DynamodbSettings, NetworkBounds},
     store::{
-        Applied, Change, Condition, Key, Operation, Store as _, StoreError, Table, contract,
-        servers::Server,
+        Applied, Change, Condition, Import, Key, Named, Operation, Store as _, StoreError, Stored,
+        Table, contract, servers::Server,
     },
 };
 
@@ -36,14 +33,20 @@ fn put(id: &str, condition: Condition, expires_at: u64) -> Operation {
     Operation { key: Key::new(Table::Code, id), condition, change }
 }
 
-/// A DynamoDB that answers everything with this status and body, and counts.
+/// The bodies of all requests.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// A DynamoDB that answers everything with this status and body, and remembers what it was asked.
 async fn scripted(
     answers: impl Fn(usize) -> (u16, &'static str) + Clone + Send + Sync + 'static,
-) -> (DynamodbSettings, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&asked);
-    let handler = post(move || {
-        let (status, body) = answers(counter.fetch_add(1, Ordering::SeqCst));
+) -> (DynamodbSettings, Asked) {
+    let asked = Asked::default();
+    let seen = Arc::clone(&asked);
+    let handler = post(move |body: String| {
+        let mut seen = seen.lock().unwrap();
+        let (status, answer) = answers(seen.len());
+        seen.push(body);
+        let body = answer;
         let answer = Response::builder().status(status);
         let answer = answer.header("content-type", "application/x-amz-json-1.0");
         std::future::ready(answer.body(Body::from(body)).unwrap())
@@ -70,7 +73,51 @@ async fn a_transaction_that_was_in_anothers_way_is_tried_again_until_it_is_done(
     let store = DynamodbStore::new(&settings, credentials()).await;
     let list = || vec![put("a", Condition::Absent, 9), put("b", Condition::Absent, 9)];
     assert_eq!(store.apply(list(), 1).await.unwrap(), Applied::Yes);
-    assert_eq!(asked.load(Ordering::SeqCst), 4);
+    assert_eq!(asked.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn all_tries_of_one_transaction_are_known_for_the_same_so_that_no_lost_answer_is_a_conflict()
+{
+    const BUSY: &str =
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionInProgressException"}"#;
+    let (settings, asked) =
+        scripted(|number| if number < 4 { (400, BUSY) } else { (200, "{}") }).await;
+    let store = DynamodbStore::new(&settings, credentials()).await;
+    for id in ["a", "b"] {
+        let applied = store.apply(vec![put(id, Condition::Absent, 9)], 1).await.unwrap();
+        assert_eq!(applied, Applied::Yes);
+    }
+    let asked = asked.lock().unwrap();
+    let token = |body: &String| {
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        body["ClientRequestToken"].as_str().unwrap().to_owned()
+    };
+    let tokens: Vec<_> = asked.iter().map(token).collect();
+    let (last, tries) = tokens.split_last().unwrap();
+    assert!(tries.len() >= 5 && tries.iter().all(|token| token == &tries[0]), "{tokens:?}");
+    assert_ne!(last, &tries[0], "another transaction");
+}
+
+#[tokio::test]
+async fn an_import_that_is_throttled_goes_on_and_a_refusal_ends_it() {
+    const THROTTLED: &str =
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#;
+    let record = || Named {
+        key: Key::new(Table::Grant, "a"),
+        stored: Stored { value: b"a".to_vec(), version: 1, expires_at: 9 },
+    };
+    // More than the SDK tries by itself.
+    let (settings, asked) =
+        scripted(|number| if number < 7 { (400, THROTTLED) } else { (200, "{}") }).await;
+    let store = DynamodbStore::new(&settings, credentials()).await;
+    store.import(vec![record()], Import::GoOn, 1).await.unwrap();
+    assert_eq!(asked.lock().unwrap().len(), 8);
+    let refused = r#"{"__type":"com.amazon.coral.validate#ValidationException"}"#;
+    let (settings, asked) = scripted(move |_| (400, refused)).await;
+    let store = DynamodbStore::new(&settings, credentials()).await;
+    assert!(store.import(vec![record()], Import::GoOn, 1).await.is_err());
+    assert_eq!(asked.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -82,7 +129,7 @@ async fn tries_have_an_end_and_an_error_quotes_nothing_that_the_service_said() {
     assert!(
         matches!(failed, StoreError::Engine { .. }) && !format!("{failed:?}").contains("secret")
     );
-    assert_eq!(asked.load(Ordering::SeqCst), 20);
+    assert_eq!(asked.lock().unwrap().len(), 20);
     let refused =
         r#"{"__type":"com.amazon.coral.validate#ValidationException","message":"secret"}"#;
     let (settings, _) = scripted(move |_| (400, refused)).await;
