@@ -29,7 +29,7 @@ mod keys;
 mod remote;
 mod tables;
 
-pub use copy::{Progress, backup, compact, migrate, restore, verify_backup};
+pub use copy::{Copied, Progress, backup, compact, migrate, restore, verify_backup};
 pub use keys::{KeyCommandError, ListedKey, StoredKind, generate_key, list_keys, rotate_keys};
 pub use remote::{Chosen, Remote, list_grants, revoke_grants};
 pub use tables::{CreateTablesError, create_tables};

@@ -38,9 +38,9 @@ mod tokens;
 mod upstreams;
 
 pub use admin::{
-    AdminError, Chosen, CreateTablesError, KeyCommandError, ListedKey, Progress, Remote, SeedError,
-    SeedOptions, StoredKind, backup, compact, create_tables, generate_key, list_grants, list_keys,
-    migrate, restore, revoke_grants, rotate_keys, seed, verify_backup,
+    AdminError, Chosen, Copied, CreateTablesError, KeyCommandError, ListedKey, Progress, Remote,
+    SeedError, SeedOptions, StoredKind, backup, compact, create_tables, generate_key, list_grants,
+    list_keys, migrate, restore, revoke_grants, rotate_keys, seed, verify_backup,
 };
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};

@@ -16,7 +16,7 @@ mod canary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use canary::{KeysError, canary_key, proves_keys};
+pub(crate) use canary::{KeysError, canary_key, must_open};
 
 /// A type that is kept in one table of the store.
 pub(crate) trait Record: Serialize + DeserializeOwned {

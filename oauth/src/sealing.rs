@@ -69,6 +69,13 @@ struct SealingKeys {
     others: Vec<SealingKey>,
 }
 
+impl SealingKeys {
+    /// The key of this id.
+    fn find(&self, id: &[u8]) -> Option<&SealingKey> {
+        std::iter::once(&self.first).chain(&self.others).find(|key| key.id.as_bytes() == id)
+    }
+}
+
 /// The keys: the first seals, all of them open.
 #[derive(Debug)]
 pub(crate) struct Sealer(Live<SealingKeys>);
@@ -109,6 +116,12 @@ impl Sealer {
         split(sealed).is_ok_and(|(id, _)| id == self.keys().first.id.as_bytes())
     }
 
+    /// Whether `sealed` names one of the keys. It may be forged all the same.
+    pub(crate) fn knows(&self, sealed: &[u8]) -> bool {
+        let keys = self.keys();
+        split(sealed).is_ok_and(|(id, _)| keys.find(id).is_some())
+    }
+
     /// Opens what [`Sealer::seal`] sealed for the record called `name`.
     pub(crate) fn open(
         &self,
@@ -119,10 +132,7 @@ impl Sealer {
         let (nonce, ciphertext) =
             rest.split_first_chunk::<NONCE_BYTES>().ok_or(SealingError::Malformed)?;
         let keys = self.keys();
-        let key = std::iter::once(&keys.first)
-            .chain(&keys.others)
-            .find(|key| key.id.as_bytes() == id)
-            .ok_or(SealingError::UnknownKey)?;
+        let key = keys.find(id).ok_or(SealingError::UnknownKey)?;
         let payload = Payload { msg: ciphertext, aad: name };
         let plain =
             key.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| SealingError::Forged)?;

@@ -1,5 +1,6 @@
 //! The file of a backup: lines of JSON. A head, one line a record as the store keeps it (sealed), and an
-//! end with the hash of everything before, so that a file that was cut short or changed is noticed.
+//! end with the hash of everything before, so that a file that was cut short or changed by accident is
+//! noticed. The hash has no key: who changes a file on purpose can write it anew.
 
 use std::{
     fs::File,
@@ -159,6 +160,10 @@ impl Reader {
                 if records != self.records || sha256 != hexadecimal(before) {
                     return Err(AdminError::Archive("it was changed after it was written"));
                 }
+                let rest = self.file.fill_buf().map_err(AdminError::file(&self.path))?;
+                if !rest.is_empty() {
+                    return Err(AdminError::Archive("it goes on after its end"));
+                }
                 self.is_over = true;
                 Ok(None)
             }
@@ -240,6 +245,9 @@ mod tests {
             std::fs::write(&damaged, &good[..position]).unwrap();
             assert!(read(&damaged).is_err(), "length {position}");
         }
+        let longer = [good.as_slice(), b"\n"].concat();
+        std::fs::write(&damaged, longer).unwrap();
+        assert!(read(&damaged).is_err(), "something stands behind the end");
         let lines: Vec<_> = good.split_inclusive(|byte| *byte == b'\n').collect();
         let without_one = [lines[0], lines[1], lines[3], lines[4]].concat();
         std::fs::write(&damaged, without_one).unwrap();

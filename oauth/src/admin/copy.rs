@@ -8,13 +8,19 @@ use super::{
     archive::{Reader, Writer},
 };
 use crate::{
-    clock::{Clock as _, SystemClock},
-    records::proves_keys,
+    clock::{Clock, SystemClock},
+    records::must_open,
     settings::{EngineSettings, Settings},
-    store::{self, Import, Key, Named, Store, redb::RedbStore},
+    store::{self, Key, Named, Store, redb::RedbStore},
 };
 
-/// Records that are read, written or compared at once.
+mod filling;
+mod proof;
+
+use filling::Filling;
+use proof::Proof;
+
+/// Records that are read or compared at once.
 const PAGE: usize = 50;
 /// How often the progress is told, in records.
 const PROGRESS: u64 = 10_000;
@@ -28,30 +34,48 @@ pub struct Progress {
     pub records: u64,
 }
 
+/// What a copy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// All records.
+    pub records: u64,
+    /// Those that have not expired and were sealed under a key that is not in the settings. The service
+    /// takes them for gone.
+    pub of_unknown_keys: u64,
+}
+
 /// Writes everything in the store to a file. With the embedded engine no service may have it open.
 ///
 /// # Errors
 ///
-/// [`AdminError`]; the file then has not its name.
+/// [`AdminError`], also where the store is none of this service; the file then has not its name, and one
+/// that had it before is left.
 pub fn backup(
     settings: &Settings,
     output: &Path,
     progress: impl FnMut(Progress),
 ) -> Result<u64, AdminError> {
     super::block_on(async {
-        let store = store::open(&settings.store).await?;
+        let now = SystemClock::new().unix_seconds();
+        let store = store::open_existing(&settings.store).await?;
         let mut told = Told::new("read", progress);
-        let mut writer = Writer::new(output, SystemClock::new().unix_seconds())?;
+        let mut writer = Writer::new(output, now)?;
+        let mut proof = Proof::of_any_keys();
         let mut cursor = None;
         loop {
             let page = store.export(cursor.as_deref(), PAGE).await?;
-            page.records.iter().try_for_each(|record| writer.add(record))?;
+            for record in &page.records {
+                proof.look_at(record, now)?;
+                writer.add(record)?;
+            }
             told.more(page.records.len());
             match page.next {
                 Some(next) => cursor = Some(next),
-                None => return writer.finish(),
+                None => break,
             }
         }
+        proof.end(told.records)?;
+        writer.finish()
     })
 }
 
@@ -65,31 +89,30 @@ pub fn restore(
     settings: &Settings,
     input: &Path,
     mut progress: impl FnMut(Progress),
-) -> Result<u64, AdminError> {
-    let records = verify_backup(settings, input, &mut progress)?;
+) -> Result<Copied, AdminError> {
+    let copied = verify_backup(settings, input, &mut progress)?;
     super::block_on(async {
+        let clock = SystemClock::new();
         let store = store::open_for_filling(&settings.store).await?;
-        let now = SystemClock::new().unix_seconds();
         let mut told = Told::new("written", &mut progress);
         let mut reader = Reader::open(input)?;
-        let mut step = Import::Begin;
-        while let Some(page) = next_page(&mut reader)? {
-            told.more(page.len());
-            store.import(page, step, now).await?;
-            step = Import::GoOn;
+        let mut filling = Filling::new(&*store, &clock);
+        while let Some(record) = reader.next()? {
+            filling.add(record).await?;
+            told.more(1);
         }
+        filling.end().await?;
         let mut told = Told::new("verified", &mut progress);
         let mut reader = Reader::open(input)?;
         while let Some(page) = next_page(&mut reader)? {
-            compare(&*store, &page, now).await?;
+            compare(&*store, &page, &clock).await?;
             told.more(page.len());
         }
-        Ok(records)
+        Ok(copied)
     })
 }
 
 /// Reads a backup to its end, and proves that it is whole and that the settings have its sealing keys.
-/// Says how many records it holds.
 ///
 /// # Errors
 ///
@@ -98,18 +121,16 @@ pub fn verify_backup(
     settings: &Settings,
     input: &Path,
     progress: impl FnMut(Progress),
-) -> Result<u64, AdminError> {
+) -> Result<Copied, AdminError> {
+    let now = SystemClock::new().unix_seconds();
     let mut reader = Reader::open(input)?;
     let mut told = Told::new("read", progress);
-    let mut proven = false;
+    let mut proof = Proof::of(&settings.sealer);
     while let Some(record) = reader.next()? {
-        if let Some(proof) = proves_keys(&settings.sealer, &record) {
-            proof.map_err(|cause| AdminError::Keys(cause.to_string()))?;
-            proven = true;
-        }
+        proof.look_at(&record, now)?;
         told.more(1);
     }
-    if proven { Ok(told.records) } else { Err(AdminError::NoStore) }
+    proof.end(told.records)
 }
 
 /// Copies everything from the store of one settings file to the empty store of another, then compares
@@ -122,41 +143,45 @@ pub fn migrate(
     from: &Settings,
     to: &Settings,
     mut progress: impl FnMut(Progress),
-) -> Result<u64, AdminError> {
+) -> Result<Copied, AdminError> {
     super::block_on(async {
-        let now = SystemClock::new().unix_seconds();
-        let source = store::open(&from.store).await?;
-        let canary = crate::records::canary_key();
-        let stored = source.get(&canary, now).await?.ok_or(AdminError::NoStore)?;
-        let canary = Named { key: canary, stored };
-        if let Some(proof) = proves_keys(&to.sealer, &canary) {
-            proof.map_err(|cause| AdminError::Keys(cause.to_string()))?;
+        let clock = SystemClock::new();
+        let now = clock.unix_seconds();
+        let source = store::open_existing(&from.store).await?;
+        // Before anything is written.
+        let mut proof = Proof::of(&to.sealer);
+        let keys = must_open();
+        let found = source.get_many(&keys, now).await?;
+        for (key, stored) in keys.into_iter().zip(found) {
+            stored.map_or(Ok(()), |stored| proof.look_at(&Named { key, stored }, now))?;
         }
+        proof.is_store()?;
         let target = store::open_for_filling(&to.store).await?;
-        let mut step = Import::Begin;
+        let mut filling = Filling::new(&*target, &clock);
         let mut told = Told::new("written", &mut progress);
         let mut cursor = None;
         loop {
             let page = source.export(cursor.as_deref(), PAGE).await?;
             told.more(page.records.len());
-            if !page.records.is_empty() {
-                target.import(page.records, step, now).await?;
-                step = Import::GoOn;
+            for record in page.records {
+                proof.look_at(&record, now)?;
+                filling.add(record).await?;
             }
             match page.next {
                 Some(next) => cursor = Some(next),
                 None => break,
             }
         }
+        filling.end().await?;
         let mut told = Told::new("verified", &mut progress);
         let mut cursor = None;
         loop {
             let page = source.export(cursor.as_deref(), PAGE).await?;
-            compare(&*target, &page.records, now).await?;
+            compare(&*target, &page.records, &clock).await?;
             told.more(page.records.len());
             match page.next {
                 Some(next) => cursor = Some(next),
-                None => return Ok(told.records),
+                None => return proof.end(told.records),
             }
         }
     })
@@ -186,13 +211,19 @@ fn next_page(reader: &mut Reader) -> Result<Option<Vec<Named>>, AdminError> {
     Ok((!page.is_empty()).then_some(page))
 }
 
-/// Refuses a store that does not hold these records as they are. Those that have expired may be gone.
-async fn compare(store: &dyn Store, records: &[Named], now: u64) -> Result<(), AdminError> {
-    let live: Vec<_> = records.iter().filter(|record| record.stored.expires_at > now).collect();
-    let keys: Vec<Key> = live.iter().map(|record| record.key.clone()).collect();
-    let found = store.get_many(&keys, now).await?;
-    for (record, found) in live.iter().zip(found) {
-        if found.as_ref() != Some(&record.stored) {
+/// Refuses a store that does not hold these records as they are. Those that have expired, by the clock
+/// when the store has answered, may be gone.
+async fn compare(
+    store: &dyn Store,
+    records: &[Named],
+    clock: &dyn Clock,
+) -> Result<(), AdminError> {
+    let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
+    // At 0 no record has expired: the engine leaves out what it does not have, and nothing else.
+    let found = store.get_many(&keys, 0).await?;
+    let now = clock.unix_seconds();
+    for (record, found) in records.iter().zip(found) {
+        if record.stored.expires_at > now && found.as_ref() != Some(&record.stored) {
             return Err(AdminError::Differs(record.key.table.name()));
         }
     }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ib_oauth::{Progress, Settings};
+use ib_oauth::{Copied, Progress, Settings};
 
 use crate::Config;
 
@@ -48,20 +48,26 @@ pub(crate) fn backup(arguments: &Backup) -> Result<(), Box<dyn Error>> {
 }
 
 pub(crate) fn restore(arguments: &Restore) -> Result<(), Box<dyn Error>> {
-    let records = ib_oauth::restore(&load(&arguments.config)?, &arguments.input, tell)?;
-    Ok(writeln!(std::io::stdout(), "{records} records are restored and verified")?)
+    let copied = ib_oauth::restore(&load(&arguments.config)?, &arguments.input, tell)?;
+    writeln!(std::io::stdout(), "{} records are restored and verified", copied.records)?;
+    tell_unknown(copied)
 }
 
 pub(crate) fn verify(arguments: &Restore) -> Result<(), Box<dyn Error>> {
-    let records = ib_oauth::verify_backup(&load(&arguments.config)?, &arguments.input, tell)?;
-    let input = arguments.input.display();
-    Ok(writeln!(std::io::stdout(), "{input}: whole, {records} records, the keys fit")?)
+    let copied = ib_oauth::verify_backup(&load(&arguments.config)?, &arguments.input, tell)?;
+    let (input, records) = (arguments.input.display(), copied.records);
+    writeln!(
+        std::io::stdout(),
+        "{input}: whole, {records} records, a service starts with these keys"
+    )?;
+    tell_unknown(copied)
 }
 
 pub(crate) fn migrate(arguments: &Migrate) -> Result<(), Box<dyn Error>> {
     let (from, to) = (load(&arguments.config)?, read(&arguments.to)?);
-    let records = ib_oauth::migrate(&from, &to, tell)?;
-    Ok(writeln!(std::io::stdout(), "{records} records are in the new store and verified")?)
+    let copied = ib_oauth::migrate(&from, &to, tell)?;
+    writeln!(std::io::stdout(), "{} records are in the new store and verified", copied.records)?;
+    tell_unknown(copied)
 }
 
 pub(crate) fn compact(config: &Config) -> Result<(), Box<dyn Error>> {
@@ -75,6 +81,17 @@ fn load(config: &Config) -> Result<Settings, Box<dyn Error>> {
 
 fn read(path: &Path) -> Result<Settings, Box<dyn Error>> {
     Ok(Settings::load(path)?)
+}
+
+fn tell_unknown(Copied { of_unknown_keys, .. }: Copied) -> Result<(), Box<dyn Error>> {
+    if of_unknown_keys > 0 {
+        writeln!(
+            std::io::stdout(),
+            "{of_unknown_keys} of them were sealed under keys that are not in sealing.keys: \
+             with these keys they are gone"
+        )?;
+    }
+    Ok(())
 }
 
 fn tell(Progress { step, records }: Progress) {

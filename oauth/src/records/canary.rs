@@ -5,7 +5,7 @@ use super::Records;
 use crate::{
     keys::KeyKind,
     sealing::{Sealer, SealingError},
-    store::{Applied, Change, Condition, Key, Named, Operation, StoreError, Table},
+    store::{Applied, Change, Condition, Key, Operation, StoreError, Table},
 };
 
 const ID: &str = "canary";
@@ -29,16 +29,8 @@ pub(crate) fn canary_key() -> Key {
     Key::new(Table::Canary, ID)
 }
 
-/// Whether the sealer has the keys that a store was sealed with, of which this is a record. `None`: it is
-/// another record.
-pub(crate) fn proves_keys(sealer: &Sealer, record: &Named) -> Option<Result<(), SealingError>> {
-    let key = canary_key();
-    let name = key.to_string();
-    (record.key == key).then(|| sealer.open(name.as_bytes(), &record.stored.value).map(|_| ()))
-}
-
 /// Names of the records that must open at any time: the canary, and the keys in the store.
-fn must_open() -> Vec<Key> {
+pub(crate) fn must_open() -> Vec<Key> {
     let keys = KeyKind::ALL.map(|kind| Key::new(Table::Key, kind.name()));
     std::iter::once(canary_key()).chain(keys).collect()
 }

@@ -19,7 +19,7 @@ pub(crate) mod redis;
 pub(crate) mod servers;
 mod table;
 
-pub(crate) use open::{open, open_for_filling};
+pub(crate) use open::{open, open_existing, open_for_filling};
 pub(crate) use paging::{Import, Named, Page, check_listing, partition_of};
 pub(crate) use table::Table;
 

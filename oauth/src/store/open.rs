@@ -22,6 +22,20 @@ pub(crate) async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>, Sto
     })
 }
 
+/// The same for one who expects to find something: where the embedded engine finds no file, it makes none.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(crate) async fn open_existing(settings: &StoreSettings) -> Result<Arc<dyn Store>, StoreError> {
+    match &settings.engine {
+        EngineSettings::Redb(redb) => {
+            Ok(Arc::new(RedbStore::open_existing(&redb.path, redb.cache_bytes)?))
+        }
+        EngineSettings::Redis(_) | EngineSettings::Dynamodb(_) => open(settings).await,
+    }
+}
+
 /// The same for one who writes very much and waits for all of it.
 ///
 /// # Errors

@@ -9,6 +9,8 @@ mod paging;
 mod tables;
 
 use std::{
+    fs::File,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     pin::Pin,
@@ -22,7 +24,7 @@ use ::redb::{
 use tokio::sync::{mpsc, oneshot};
 
 use self::{
-    file::{open_database, open_private},
+    file::{open_database, open_private, open_private_existing},
     tables::Tables,
 };
 use super::{
@@ -109,16 +111,25 @@ impl RedbStore {
     /// [`StoreError::Engine`] when the file cannot be opened, is no database, or is in use;
     /// [`StoreError::Damaged`] when the engine does not understand what it finds.
     pub(crate) fn open(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::open_with(path, cache_bytes, SERVING)
+        Self::open_with(open_private(path), cache_bytes, SERVING)
+    }
+
+    /// The same where the file must be there already.
+    pub(crate) fn open_existing(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
+        Self::open_with(open_private_existing(path), cache_bytes, SERVING)
     }
 
     /// The same for one who writes very much and waits for all of it. Each answer comes later.
     pub(crate) fn open_for_filling(path: &Path, cache_bytes: usize) -> Result<Self, StoreError> {
-        Self::open_with(path, cache_bytes, FILLING)
+        Self::open_with(open_private(path), cache_bytes, FILLING)
     }
 
-    fn open_with(path: &Path, cache_bytes: usize, pace: Pace) -> Result<Self, StoreError> {
-        let file = open_private(path).map_err(engine)?;
+    fn open_with(
+        file: io::Result<File>,
+        cache_bytes: usize,
+        pace: Pace,
+    ) -> Result<Self, StoreError> {
+        let file = file.map_err(engine)?;
         Self::over(pace, |builder| builder.set_cache_size(cache_bytes).create_file(file))
     }
 

@@ -1,9 +1,17 @@
-use tempfile::TempDir;
+use std::path::Path;
 
-use super::{backup, compact, migrate, restore, verify_backup};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::{Copied, backup, compact, compare, migrate, restore, verify_backup};
 use crate::{
     admin::AdminError,
+    clock::ManualClock,
+    keys::KeyKind,
+    records::canary_key,
+    sealing::{Sealer, SealingKey},
     settings::Settings,
+    store::{Import, Key, Named, Store as _, Stored, Table, redb::RedbStore},
     tests::{Kit, settings_text, text},
 };
 
@@ -39,8 +47,9 @@ async fn what_was_backed_up_and_restored_elsewhere_serves_the_same_clients() {
     let kit = kit.stopped();
     let written = outside(|| backup(&here, &file, |_| {}).unwrap());
     assert!(written >= 6, "{written} records");
-    assert_eq!(outside(|| verify_backup(&there, &file, |_| {}).unwrap()), written);
-    assert_eq!(outside(|| restore(&there, &file, |_| {}).unwrap()), written);
+    let copied = Copied { records: written, of_unknown_keys: 0 };
+    assert_eq!(outside(|| verify_backup(&there, &file, |_| {}).unwrap()), copied);
+    assert_eq!(outside(|| restore(&there, &file, |_| {}).unwrap()), copied);
     let kit = kit.opened_with(moved);
     assert_eq!(kit.introspect(&text(&tokens, "access_token")).await["active"], true);
     let refreshed = kit.refresh(&text(&tokens, "refresh_token")).await;
@@ -105,4 +114,125 @@ async fn a_store_is_compacted_without_losing_anything() {
     assert!(after <= before, "{before} became {after}");
     let kit = kit.opened_with(settings);
     assert_eq!(kit.introspect(&text(&tokens, "access_token")).await["active"], true);
+}
+
+#[tokio::test]
+async fn a_backup_of_a_mistyped_store_leaves_the_last_good_one_and_makes_no_file() {
+    let (kit, _) = filled().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backup");
+    let (_, there) = elsewhere(&kit, &folder);
+    let here = Settings::parse(&kit.settings, &[]).unwrap();
+    let _kit = kit.stopped();
+    let mistyped = there.store.redb().path.clone();
+    outside(|| {
+        let written = backup(&here, &file, |_| {}).unwrap();
+        assert!(backup(&there, &file, |_| {}).is_err());
+        assert!(migrate(&there, &here, |_| {}).is_err());
+        assert!(compact(&there).is_err());
+        assert!(!mistyped.exists());
+        // One that is there, and empty.
+        drop(RedbStore::open(&mistyped, 4 * 1024 * 1024).unwrap());
+        assert!(matches!(backup(&there, &file, |_| {}), Err(AdminError::NoStore)));
+        assert_eq!(verify_backup(&here, &file, |_| {}).unwrap().records, written);
+    });
+}
+
+/// A record for good, sealed by this sealer.
+fn sealed(key: Key, sealer: &Sealer) -> Named {
+    let value = sealer.seal(key.to_string().as_bytes(), b"{}").unwrap();
+    Named { key, stored: Stored { value, version: 1, expires_at: u64::MAX } }
+}
+
+/// Fills the store at `path`.
+async fn fill(path: &Path, records: Vec<Named>) {
+    let store = RedbStore::open(path, 4 * 1024 * 1024).unwrap();
+    store.import(records, Import::Begin, 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn records_of_a_sealing_key_that_is_missing_are_told_and_keys_of_one_are_refused() {
+    let removed = Sealer::new(SealingKey::new("removed", &Zeroizing::new([1; 32])), Vec::new());
+    for with_key in [false, true] {
+        let (folder, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let file = folder.path().join("backup");
+        let here = Settings::parse(&settings_text(&folder, ""), &[]).unwrap();
+        let there = Settings::parse(&settings_text(&target, ""), &[]).unwrap();
+        let mut ended = sealed(Key::new(Table::Grant, "ended"), &removed);
+        ended.stored.expires_at = 9;
+        let mut head = sealed(Key::new(Table::RevocationHead, "head"), &removed);
+        head.stored.value = 7_u64.to_be_bytes().to_vec();
+        let mut records = vec![
+            sealed(canary_key(), &here.sealer),
+            sealed(Key::new(Table::Grant, "a"), &removed),
+            sealed(Key::new(Table::Grant, "b"), &here.sealer),
+            ended,
+            head,
+        ];
+        if with_key {
+            records.push(sealed(Key::new(Table::Key, KeyKind::Signing.name()), &removed));
+        }
+        fill(&here.store.redb().path, records).await;
+        outside(|| {
+            assert!(backup(&here, &file, |_| {}).is_ok());
+            let verified = verify_backup(&there, &file, |_| {});
+            let restored = restore(&there, &file, |_| {});
+            if with_key {
+                assert!(matches!(verified, Err(AdminError::Keys(_))), "{verified:?}");
+                assert!(matches!(restored, Err(AdminError::Keys(_))), "{restored:?}");
+                let moved = migrate(&here, &there, |_| {});
+                assert!(matches!(moved, Err(AdminError::Keys(_))), "{moved:?}");
+                assert!(!there.store.redb().path.exists(), "before anything is written");
+            } else {
+                let copied = Copied { records: 5, of_unknown_keys: 1 };
+                assert_eq!(verified.unwrap(), copied);
+                assert_eq!(restored.unwrap(), copied);
+                std::fs::remove_file(&there.store.redb().path).unwrap();
+                assert_eq!(migrate(&here, &there, |_| {}).unwrap(), copied);
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_takes_long_is_not_taken_for_another_one_because_records_expire_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(&folder.path().join("store"), 4 * 1024 * 1024).unwrap();
+    let record = |id: &str, expires_at| Named {
+        key: Key::new(Table::Grant, id),
+        stored: Stored { value: b"a".to_vec(), version: 1, expires_at },
+    };
+    let records = [record("gone", 100), record("stays", 2_000)];
+    store.import(vec![records[1].clone()], Import::Begin, 0).await.unwrap();
+    let with = async |clock: ManualClock| compare(&store, &records, &clock).await;
+    assert!(matches!(with(ManualClock::at(50)).await, Err(AdminError::Differs("grant"))));
+    assert!(with(ManualClock::at(1_000)).await.is_ok());
+    assert!(with(ManualClock::at(3_000)).await.is_ok());
+    let mut other = record("stays", 2_000);
+    other.stored.value = b"b".to_vec();
+    let differs = compare(&store, &[other], &ManualClock::at(1_000)).await;
+    assert!(matches!(differs, Err(AdminError::Differs("grant"))));
+}
+
+#[tokio::test]
+async fn more_records_than_are_written_at_once_are_all_restored() {
+    let (folder, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("backup");
+    let here = Settings::parse(&settings_text(&folder, ""), &[]).unwrap();
+    let there = Settings::parse(&settings_text(&target, ""), &[]).unwrap();
+    let grants = (0..10_001).map(|number| {
+        let key = Key::new(Table::Grant, number.to_string());
+        // In the form of a sealed value of the key `k1`.
+        let value = b"\x02k1".to_vec();
+        Named { key, stored: Stored { value, version: 1, expires_at: u64::MAX } }
+    });
+    let records = std::iter::once(sealed(canary_key(), &here.sealer)).chain(grants).collect();
+    fill(&here.store.redb().path, records).await;
+    outside(|| {
+        backup(&here, &file, |_| {}).unwrap();
+        let copied = Copied { records: 10_002, of_unknown_keys: 0 };
+        assert_eq!(restore(&there, &file, |_| {}).unwrap(), copied);
+        std::fs::remove_file(&there.store.redb().path).unwrap();
+        assert_eq!(migrate(&here, &there, |_| {}).unwrap(), copied);
+    });
 }

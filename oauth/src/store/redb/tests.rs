@@ -110,6 +110,25 @@ async fn a_start_after_a_kill_does_not_wait_for_the_whole_file_to_be_read() {
 }
 
 #[tokio::test]
+async fn who_only_reads_and_is_killed_leaves_no_slow_start_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let store = open(&path);
+    store.apply(vec![put("a")], 1).await.unwrap();
+    drop(store);
+    let _reading = open(&path);
+    let copy = folder.path().join("killed.redb");
+    std::fs::copy(&path, &copy).unwrap();
+    let walked = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&walked);
+    let opened = RedbStore::over(SERVING, |builder| {
+        builder.set_repair_callback(move |_| seen.store(true, Ordering::SeqCst)).create(&copy)
+    });
+    assert!(opened.unwrap().get(&Key::new(Table::Code, "a"), 1).await.unwrap().is_some());
+    assert!(!walked.load(Ordering::SeqCst), "the engine walked through the file");
+}
+
+#[tokio::test]
 async fn a_second_process_on_the_same_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.redb");
