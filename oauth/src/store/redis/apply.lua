@@ -1,4 +1,4 @@
--- Makes all changes if all conditions hold, else none. Answers 1 or 0.
+-- Stands behind tidy.lua. Makes all changes if all conditions hold, else none. Answers 1 or 0.
 --
 -- KEYS: one for each operation; then, for each operation whose id has a partition, the two sorted sets
 --       of that partition: the rests of its ids, and the same by their expiry.
@@ -30,25 +30,6 @@ for operation = 1, count do
   versions[operation] = live or '0'
 end
 
--- Takes what has ended out of a partition's sets, which end with the last of their members.
-local function tidy(ids, ends)
-  local ended = redis.call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, 32)
-  if #ended > 0 then
-    redis.call('ZREM', ids, unpack(ended))
-    redis.call('ZREM', ends, unpack(ended))
-  end
-  local last = redis.call('ZRANGE', ends, -1, -1, 'WITHSCORES')
-  if #last == 0 then return end
-  local lifetime = tonumber(last[2]) - now + margin
-  for _, set in ipairs({ ids, ends }) do
-    if lifetime > 1e10 then
-      redis.call('PERSIST', set)
-    else
-      redis.call('EXPIRE', set, string.format('%.0f', lifetime))
-    end
-  end
-end
-
 for operation = 1, count do
   local change = argument(operation, 2)
   if change ~= 'keep' then
@@ -75,7 +56,7 @@ for operation = 1, count do
         redis.call('ZREM', ids, rest)
         redis.call('ZREM', ends, rest)
       end
-      tidy(ids, ends)
+      tidy(ids, ends, now, margin)
     end
   end
 end

@@ -15,8 +15,8 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            apply: Script::new(include_str!("apply.lua")),
-            import: Script::new(include_str!("import.lua")),
+            apply: Script::new(concat!(include_str!("tidy.lua"), include_str!("apply.lua"))),
+            import: Script::new(concat!(include_str!("tidy.lua"), include_str!("import.lua"))),
         }
     }
 
@@ -59,7 +59,7 @@ impl Scripts {
         let live = || records.iter().filter(|record| record.stored.expires_at > now);
         let mut invocation = self.import.prepare_invoke();
         let sets = add_keys(&mut invocation, names, live().map(|own| &own.key));
-        invocation.arg(live().count());
+        invocation.arg(now).arg(live().count()).arg(MARGIN);
         for (Named { stored, .. }, set) in live().zip(sets) {
             invocation.arg(stored.version).arg(stored.value.as_slice()).arg(stored.expires_at);
             invocation.arg(text(lifetime(stored.expires_at, now))).arg(set.number).arg(set.rest);

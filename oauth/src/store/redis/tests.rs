@@ -10,8 +10,8 @@ use super::{
 use crate::{
     settings::{NetworkBounds, RedisSettings},
     store::{
-        Applied, Change, Condition, Key, Operation, Store as _, StoreError, Stored, Table,
-        contract, servers::Server,
+        Applied, Change, Condition, Import, Key, Named, Operation, Store as _, StoreError, Stored,
+        Table, contract, servers::Server,
     },
 };
 
@@ -130,6 +130,24 @@ async fn redis_removes_by_itself_what_has_expired_and_the_names_of_a_partition_w
     store.apply(vec![delete("ada/y"), delete("ada/z")], 1_050).await.unwrap();
     assert_eq!(ask::<i64>(&server, &["EXISTS", "{main}:#ids/code/ada"]).await, 0);
     assert_eq!(ask::<i64>(&server, &["EXISTS", "{main}:#ends/code/ada"]).await, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs a redis-server: make test-stores"]
+async fn the_names_of_a_partition_that_was_imported_end_with_its_last_record() {
+    let server = Server::redis();
+    let store = open(&server, "main");
+    let record = |id: &str, expires_at| Named {
+        key: Key::new(Table::Code, id),
+        stored: Stored { value: b"a".to_vec(), version: 1, expires_at },
+    };
+    let records = vec![record("ada/x", 1_100), record("ada/y", 1_009), record("bob/x", u64::MAX)];
+    store.import(records, Import::Begin, 1_000).await.unwrap();
+    for set in ["{main}:#ids/code/ada", "{main}:#ends/code/ada"] {
+        let lives: i64 = ask(&server, &["TTL", set]).await;
+        assert!((391..=400).contains(&lives), "{set}: {lives}");
+    }
+    assert_eq!(ask::<i64>(&server, &["TTL", "{main}:#ids/code/bob"]).await, -1);
 }
 
 #[tokio::test]
