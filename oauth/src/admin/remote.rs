@@ -12,6 +12,8 @@ use super::AdminError;
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest answer that is read, in bytes.
 const LONGEST_ANSWER: usize = 4 * 1024 * 1024;
+/// How often the grants are gone through, while clients go on getting new ones.
+const MOST_PASSES: usize = 20;
 
 /// Where the service is, and how an operator proves who they are.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ pub fn list_grants(
             let request = operator.request(Method::GET, "/admin/grants", &query);
             let answer = ask(request).await?;
             let grants = answer.get("grants").and_then(Value::as_array);
-            grants.into_iter().flatten().for_each(&mut line);
+            grants.ok_or_else(foreign)?.iter().for_each(&mut line);
             match next(&answer) {
                 Some(next) => after = Some(next),
                 None => return Ok(()),
@@ -63,11 +65,13 @@ pub fn list_grants(
     })
 }
 
-/// Revokes the chosen grants, however many there are; `progress` hears how many so far. Says how many.
+/// Revokes the chosen grants, however many there are, until none is left; `progress` hears how many so
+/// far. Says how many.
 ///
 /// # Errors
 ///
-/// [`AdminError`] with what the service said. What was revoked before stays so.
+/// [`AdminError`] with what the service said, or where grants are made as fast as they are revoked. What
+/// was revoked before stays so.
 pub fn revoke_grants(
     remote: &Remote,
     chosen: &Chosen,
@@ -75,21 +79,51 @@ pub fn revoke_grants(
 ) -> Result<u64, AdminError> {
     super::block_on(async {
         let operator = Operator::new(remote)?;
-        let (mut revoked, mut after) = (0_u64, None);
-        loop {
-            let mut form = vec![(chosen.field, chosen.value.clone())];
-            form.extend(after.take().map(|after| ("after", after)));
-            let request = operator.request(Method::POST, "/admin/grants/revoke", &[]).form(&form);
-            let answer = ask(request).await?;
-            let more = answer.get("revoked").and_then(Value::as_u64).unwrap_or_default();
-            revoked = revoked.saturating_add(more);
-            match next(&answer) {
-                Some(next) => after = Some(next),
-                None => return Ok(revoked),
+        let mut revoked = 0;
+        // Pages come in the order of ids, which are random: one that was made meanwhile may stand before
+        // the page that is revoked.
+        for _ in 0..MOST_PASSES {
+            let before = revoked;
+            revoke_pass(&operator, chosen, &mut revoked, &mut progress).await?;
+            if revoked == before {
+                return Ok(revoked);
             }
-            progress(revoked);
         }
+        Err(AdminError::Remote(format!(
+            "{revoked} grants are revoked, and new ones are made all the time"
+        )))
     })
+}
+
+/// Goes through the chosen grants once.
+async fn revoke_pass(
+    operator: &Operator,
+    chosen: &Chosen,
+    revoked: &mut u64,
+    progress: &mut impl FnMut(u64),
+) -> Result<(), AdminError> {
+    let mut after = None;
+    loop {
+        let mut form = vec![(chosen.field, chosen.value.clone())];
+        form.extend(after.take().map(|after| ("after", after)));
+        let request = operator.request(Method::POST, "/admin/grants/revoke", &[]).form(&form);
+        let answer = ask(request).await?;
+        let more = answer.get("revoked").and_then(Value::as_u64).ok_or_else(foreign)?;
+        *revoked = revoked.saturating_add(more);
+        match next(&answer) {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+        progress(*revoked);
+    }
+}
+
+/// For an answer that this service never gives. To count nothing in it would be to say that nothing is
+/// left to be revoked.
+fn foreign() -> AdminError {
+    AdminError::Remote(
+        "it answered what this service does not: is this its internal port?".to_owned(),
+    )
 }
 
 fn next(answer: &Value) -> Option<String> {
@@ -159,3 +193,6 @@ async fn ask(request: RequestBuilder) -> Result<Value, AdminError> {
     };
     Err(AdminError::Remote(format!("it answered {status}: {said}{hint}")))
 }
+
+#[cfg(test)]
+mod tests;
