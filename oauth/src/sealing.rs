@@ -192,6 +192,12 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_wiped_from_memory_when_it_is_no_longer_used() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        is_wiped(&key("k1", 1).cipher);
+    }
+
+    #[test]
     fn a_sealed_value_moved_to_another_record_does_not_open() {
         let sealer = Sealer::new(key("k1", 1), Vec::new());
         let sealed = sealer.seal(b"session/a", b"plain").unwrap();

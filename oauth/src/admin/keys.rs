@@ -92,7 +92,7 @@ pub fn generate_key(kind: Option<StoredKind>, output: &Path) -> Result<(), KeyCo
     made.map_err(|cause| KeyCommandError::File(cause.to_string()))
 }
 
-/// The keys in the store, oldest first.
+/// The keys in the store, oldest first. Nothing is changed.
 ///
 /// # Errors
 ///
@@ -122,17 +122,62 @@ fn on_store(
     let failed = |cause: &dyn fmt::Display| KeyCommandError::Keys(cause.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = store::open(&settings.store).await?;
+        let store = store::open_existing(&settings.store).await?;
         let (sealer, metrics) = (Arc::clone(&settings.sealer), Arc::new(Metrics::new()));
         let records = Arc::new(Records::new(store, sealer, metrics));
         let now = SystemClock::new().unix_seconds();
-        records.prove_keys(now).await?;
+        if rotate {
+            records.prove_keys(now).await?;
+        } else {
+            // Who only asks writes nothing.
+            records.prove(&settings.sealer, now).await?;
+        }
         let keeper = KeyKeeper::new(records, Arc::new(settings));
         if rotate {
             keeper.rotate(kind.into(), now).await.map_err(|cause| failed(&cause))?;
         }
         let keys = keeper.list(kind.into(), now).await.map_err(|cause| failed(&cause))?;
         let keys = keys.ok_or_else(|| failed(&"these keys come from files, or there are none"))?;
+        if keys.is_empty() {
+            return Err(failed(&"there are none yet: the service makes them at its first start"));
+        }
         Ok(keys.into_iter().map(|(id, state)| ListedKey { id, state }).collect())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyCommandError, StoredKind, list_keys, rotate_keys};
+    use crate::{
+        settings::Settings,
+        store::{Store as _, redb::RedbStore},
+        tests::settings_text,
+    };
+
+    #[tokio::test]
+    async fn who_lists_the_keys_of_a_new_or_mistyped_store_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = settings_text(&folder, "");
+        let (before, behind) = text.split_once("token_tags: {").unwrap();
+        let behind = behind.split_once('\n').unwrap().1;
+        let text = format!("{before}token_tags: {{ source: store }}\n{behind}");
+        let settings = || Settings::parse(&text, &[]).unwrap();
+        let path = settings().store.redb().path.clone();
+        let outside = |command: fn(Settings, StoredKind) -> Result<_, KeyCommandError>| {
+            let settings = settings();
+            std::thread::scope(|scope| {
+                scope.spawn(|| command(settings, StoredKind::TokenTags)).join().unwrap()
+            })
+        };
+        assert!(matches!(outside(list_keys), Err(KeyCommandError::Store(_))));
+        assert!(matches!(outside(rotate_keys), Err(KeyCommandError::Store(_))));
+        assert!(!path.exists());
+        drop(RedbStore::open(&path, 4 * 1024 * 1024).unwrap());
+        assert!(matches!(outside(list_keys), Err(KeyCommandError::Keys(_))));
+        let store = RedbStore::open(&path, 4 * 1024 * 1024).unwrap();
+        assert!(store.export(None, 10).await.unwrap().records.is_empty());
+        drop(store);
+        let rotated = outside(rotate_keys).unwrap();
+        assert_eq!(outside(list_keys).unwrap(), rotated);
+    }
 }

@@ -114,7 +114,8 @@ impl KeyKeeper {
         Ok(())
     }
 
-    /// The ids of the keys, oldest first, with what they do at `now`. `None`: they are not in the store.
+    /// The ids of the keys, oldest first, with what they do at `now`. It changes nothing, so there are none
+    /// before the service has made the first. `None`: they are not in the store.
     pub(crate) async fn list(
         &self,
         kind: KeyKind,
@@ -123,8 +124,9 @@ impl KeyKeeper {
         if self.kept(kind).is_none() {
             return Ok(None);
         }
-        let keys = self.change(kind, now, |_| Ok::<_, KeysUnusable>(false)).await?;
-        Ok(Some(keys.states(now).map(|(key, state)| (key.id.clone(), state)).collect()))
+        let (found, _) = self.read(kind, now).await?;
+        let keys = found.iter().flat_map(|found| found.record.states(now));
+        Ok(Some(keys.map(|(key, state)| (key.id.clone(), state)).collect()))
     }
 
     fn kept(&self, kind: KeyKind) -> Option<StoredKeySettings> {
