@@ -1,7 +1,7 @@
 //! Backing up, restoring, moving to another engine, and giving space back. Records are copied as they
 //! are, sealed: whoever has the copy and not the keys has nothing.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use super::{
     AdminError,
@@ -218,13 +218,18 @@ async fn compare(
     records: &[Named],
     clock: &dyn Clock,
 ) -> Result<(), AdminError> {
-    let keys: Vec<Key> = records.iter().map(|record| record.key.clone()).collect();
-    // At 0 no record has expired: the engine leaves out what it does not have, and nothing else.
-    let found = store.get_many(&keys, 0).await?;
-    let now = clock.unix_seconds();
-    for (record, found) in records.iter().zip(found) {
-        if record.stored.expires_at > now && found.as_ref() != Some(&record.stored) {
-            return Err(AdminError::Differs(record.key.table.name()));
+    // Redis may give more at once than it was asked for, and one twice.
+    let mut seen = HashSet::new();
+    let records: Vec<_> = records.iter().filter(|record| seen.insert(&record.key)).collect();
+    for some in records.chunks(PAGE) {
+        let keys: Vec<Key> = some.iter().map(|record| record.key.clone()).collect();
+        // At 0 no record has expired: the engine leaves out what it does not have, and nothing else.
+        let found = store.get_many(&keys, 0).await?;
+        let now = clock.unix_seconds();
+        for (record, found) in some.iter().zip(found) {
+            if record.stored.expires_at > now && found.as_ref() != Some(&record.stored) {
+                return Err(AdminError::Differs(record.key.table.name()));
+            }
         }
     }
     Ok(())

@@ -215,6 +215,22 @@ async fn a_copy_that_takes_long_is_not_taken_for_another_one_because_records_exp
 }
 
 #[tokio::test]
+async fn a_page_that_is_longer_than_asked_for_and_names_a_record_twice_is_compared_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(&folder.path().join("store"), 4 * 1024 * 1024).unwrap();
+    let record = |number: u64| Named {
+        key: Key::new(Table::Grant, number.to_string()),
+        stored: Stored { value: b"a".to_vec(), version: 1, expires_at: 2_000 },
+    };
+    let mut records: Vec<_> = (0..250).map(record).collect();
+    records.push(record(7));
+    store.import(records.clone(), Import::Begin, 0).await.unwrap();
+    assert!(compare(&store, &records, &ManualClock::at(50)).await.is_ok());
+    records.push(record(250));
+    assert!(compare(&store, &records, &ManualClock::at(50)).await.is_err(), "the last is missing");
+}
+
+#[tokio::test]
 async fn more_records_than_are_written_at_once_are_all_restored() {
     let (folder, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = folder.path().join("backup");
