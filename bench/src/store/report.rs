@@ -13,8 +13,8 @@ pub(super) fn text(measured: &Measured, options: &Store, machine: &[(&str, Strin
     format!(
         "# The service on redb with {grants} live grants\n\n\
          The service has one core, the load the other. The store's cache has {CACHE_MEGABYTES} MB. \
-         Each grant has a session, an access token, a refresh token, and a code of another session \
-         beside it: five records. `make bench-store`, {seconds} s each.\n\n\
+         Each grant has a session, an access token, a refresh token, three lines of the index, and a \
+         code of another session beside it: eight records. `make bench-store`, {seconds} s each.\n\n\
          | what | asked for | measured |\n|---|--:|--:|\n\
          | introspection at {rate} a second beside two writers, p50 | | {p50:.2} ms |\n\
          | p99 | under 5 ms | {p99:.2} ms |\n\
