@@ -7,122 +7,23 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    io::{Read as _, Write as _},
+    net::TcpStream,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     time::Duration,
 };
 
-use tempfile::TempDir;
-
 #[allow(dead_code, reason = "the engines' own tests use all of it")]
 mod servers;
+mod serving;
 
 use servers::Server;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_ib-oauth");
-
-/// A settings file whose ports the system chooses, and all that it names.
-fn settings(folder: &TempDir, more: &str) -> PathBuf {
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let key = write("sealing-key", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
-    let tags = write("token-tag-key", "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=");
-    let credential = write("gateway-credential", "gateway-credential-for-tests-0123456789");
-    let store = folder.path().join("store.redb");
-    let store = if more.contains("store:") {
-        String::new()
-    } else {
-        format!("store: {{ engine: redb, path: {store:?} }}")
-    };
-    write(
-        "settings.yaml",
-        &format!(
-            "issuer: http://127.0.0.1:8080\n\
-             listen: {{ public: \"127.0.0.1:0\", internal: \"127.0.0.1:0\" }}\n\
-             {store}\n\
-             sealing: {{ keys: [ {{ id: k1, file: {key:?} }} ] }}\n\
-             token_tags: {{ keys: [ {{ id: t1, file: {tags:?} }} ] }}\n\
-             gateway: {{ credentials: [ {{ file: {credential:?} }} ] }}\n\
-             clients: [ {{ id: c, type: public, redirect_uris: [ \"http://127.0.0.1/callback\" ] }} ]\n\
-             {more}\n"
-        ),
-    )
-}
+use serving::{PROGRAM, Serving, settings};
 
 fn run(arguments: &[&str], config: &Path) -> Output {
     Command::new(PROGRAM).args(arguments).arg("--config").arg(config).output().unwrap()
-}
-
-/// The program while it serves. It is ended when this is dropped.
-struct Serving {
-    child: Child,
-    public: SocketAddr,
-    internal: SocketAddr,
-    log: BufReader<std::process::ChildStderr>,
-    /// The log up to the line that tells the start.
-    before: String,
-}
-
-impl Serving {
-    fn start(config: &Path) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["serve", "--config"])
-            .arg(config)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let (mut line, mut before) = (String::new(), String::new());
-        while !line.contains("has started") {
-            before.push_str(&line);
-            line.clear();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the program ended");
-        }
-        let started: serde_json::Value = serde_json::from_str(&line).unwrap();
-        let address = |name: &str| started[name].as_str().unwrap().parse().unwrap();
-        Self { public: address("public"), internal: address("internal"), child, log, before }
-    }
-
-    fn get(&self, address: SocketAddr, path: &str) -> String {
-        let mut stream = TcpStream::connect(address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    /// Sends a form to `/token`.
-    fn token(&self, form: &str) -> String {
-        let mut stream = TcpStream::connect(self.public).unwrap();
-        write!(
-            stream,
-            "POST /token HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\
-             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
-            form.len()
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
 
 #[test]
@@ -162,9 +63,8 @@ fn it_serves_on_two_ports_and_ends_well_when_it_is_told_to() {
         assert!(serving.get(serving.internal, "/metrics").contains("oauth_introspections_total"));
         serving.signal(signal);
         assert!(serving.child.wait().unwrap().success());
-        let mut rest = String::new();
-        serving.log.read_to_string(&mut rest).unwrap();
-        assert!(rest.contains("the service has stopped"), "{rest}");
+        let rest: Vec<_> = serving.log.iter().collect();
+        assert!(rest.iter().any(|line| line.contains("the service has stopped")), "{rest:?}");
     }
 }
 
@@ -181,11 +81,7 @@ fn a_request_that_was_accepted_is_answered_before_the_stop() {
     stream.read_exact(&mut interim).unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100");
     serving.signal("-TERM");
-    let mut line = String::new();
-    while !line.contains("the service stops") {
-        line.clear();
-        assert_ne!(serving.log.read_line(&mut line).unwrap(), 0);
-    }
+    while !serving.log.recv().unwrap().contains("the service stops") {}
     stream.write_all(b"a=b").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
