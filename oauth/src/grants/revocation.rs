@@ -128,11 +128,8 @@ impl Grants {
         let (records, feed) = (Arc::clone(&self.records), Arc::clone(&self.feed));
         let grant = grant.to_owned();
         // Whoever finds nothing to end needs no place in the feed's line, in which one waits for another.
-        if records.get::<Grant>(&grant, now).await?.is_none() {
-            return Ok(());
-        }
+        let Some(found) = records.get::<Grant>(&grant, now).await? else { return Ok(()) };
         to_its_end(async move {
-            let Some(found) = records.get::<Grant>(&grant, now).await? else { return Ok(()) };
             let changes = records.changes().take::<Grant>(&grant).remove::<Session>(&grant);
             let changes = found.record.unindex(&grant, changes);
             let applied = feed.publish(Revoked::Session(grant.clone()), changes, now).await?;

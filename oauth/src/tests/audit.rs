@@ -113,6 +113,31 @@ async fn revocations_are_recorded() {
 }
 
 #[tokio::test]
+async fn whoever_guesses_an_operators_credential_is_recorded_and_so_is_what_operators_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let operator = folder.path().join("operator");
+    std::fs::write(&operator, "operator-credential-for-tests-0123456789").unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let kit = Kit::with(&format!(
+        "audit: {{ to: file, file: {path:?} }}\nadmin: {{ credentials: [ {{ file: {operator:?} }} ] }}"
+    ));
+    let audited = Audited { kit, path, _folder: folder };
+    audited.kit.tokens().await;
+    audited.lines();
+    let revoke = || post("/admin/grants/revoke", &[("platform", PLATFORM)]);
+    audited.kit.send_internal(revoke()).await.expect(401, "invalid_client");
+    assert_eq!(audited.events(), ["operator_refused"]);
+    let mut request = revoke();
+    let bearer = "Bearer operator-credential-for-tests-0123456789".parse().unwrap();
+    request.headers_mut().insert(header::AUTHORIZATION, bearer);
+    assert_eq!(audited.kit.send_internal(request).await.status, StatusCode::OK);
+    let lines = audited.lines();
+    let events: Vec<_> = lines.iter().map(|line| text(line, "event")).collect();
+    assert_eq!(events, ["session_ended", "admin_action"]);
+    assert!(lines.iter().all(|line| line["platform"] == PLATFORM), "{lines:?}");
+}
+
+#[tokio::test]
 async fn a_logout_is_recorded_although_it_goes_on_by_itself() {
     let audited = Audited::new("");
     let tokens = audited.kit.tokens().await;

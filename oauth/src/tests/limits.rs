@@ -182,6 +182,21 @@ async fn a_client_that_proves_itself_is_limited_from_whatever_address_and_nobody
 }
 
 #[tokio::test]
+async fn one_address_can_neither_use_up_the_days_registrations_nor_ask_userinfo_without_end() {
+    let kit = Kit::with(
+        "registration: { enabled: true, redirect_hosts: [ app.example.com ] }\n\
+         limits: { register: { address: { per_minute: 6, burst: 1 } }, introspect: { address: { per_minute: 6, burst: 1 } } }",
+    );
+    let register = |address| from(address, post("/register", &[]));
+    kit.send(register("192.0.2.1")).await.expect(400, "invalid_client_metadata");
+    assert_limited(&kit.send(register("192.0.2.1")).await, "10");
+    kit.send(register("192.0.2.2")).await.expect(400, "invalid_client_metadata");
+    let ask = || Request::get("/userinfo").body(Body::empty()).unwrap();
+    assert_eq!(kit.send(from("192.0.2.1", ask())).await.status, StatusCode::UNAUTHORIZED);
+    assert_limited(&kit.send(from("192.0.2.1", ask())).await, "10");
+}
+
+#[tokio::test]
 async fn the_audit_log_is_told_once_a_minute_that_a_limit_refuses() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("audit.jsonl");

@@ -109,6 +109,22 @@ impl Room {
 }
 
 #[tokio::test]
+async fn a_logout_that_asks_nobody_closes_no_circuit_and_forgives_no_failure() {
+    let room = Room::new(10, 10);
+    room.says(Some(DOWN));
+    let sid = Secret::new("s");
+    for _ in 0..3 {
+        assert!(room.reaches(HOST).await);
+        room.guarded.end(HOST, &sid).await.ok();
+    }
+    assert!(!room.reaches(HOST).await, "the circuit is open");
+    room.pass(10_000);
+    assert_eq!(room.guarded.end(HOST, &sid).await, Ok(Ended::NoWay));
+    assert!(room.reaches(HOST).await, "the next one tries");
+    assert!(!room.reaches(HOST).await, "and its failure opens the circuit again");
+}
+
+#[tokio::test]
 async fn a_platform_that_fails_again_and_again_is_left_alone_and_the_others_are_not() {
     let room = Room::new(10, 10);
     room.says(Some(DOWN));
