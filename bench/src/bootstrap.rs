@@ -53,7 +53,10 @@ pub(crate) fn manager(mut filters: Vec<Value>, route: &Route) -> Value {
             "request_headers_to_remove": ["authorization"],
         }]),
         Route::Locked(lock) => json!([
-            { "match": { "prefix": "/", "headers": lock.headers }, "route": upstream },
+            {
+                "match": { "prefix": "/", "headers": lock.headers }, "route": upstream,
+                "request_headers_to_add": lock.additions,
+            },
             { "match": { "prefix": "/" }, "route": { "cluster": "nowhere" } },
         ]),
     };

@@ -18,6 +18,8 @@ pub(crate) struct Lock {
     pub(crate) early: Value,
     /// The headers that the route asks for.
     pub(crate) headers: Value,
+    /// What the route sets in place of the plugin.
+    pub(crate) additions: Value,
 }
 
 /// The production file.
@@ -77,10 +79,13 @@ impl Production {
         let routes = hosts.into_iter().flatten().filter_map(|host| host["routes"].as_array());
         let found = routes.flatten().find(|route| route["name"] == "intelligencebank");
         let headers = found.and_then(|route| route.pointer("/match/headers"));
-        match (self.manager.get("early_header_mutation_extensions"), headers) {
-            (Some(early), Some(headers)) => {
-                Ok(Lock { early: early.clone(), headers: headers.clone() })
-            }
+        let additions = found.and_then(|route| route.get("request_headers_to_add"));
+        match (self.manager.get("early_header_mutation_extensions"), headers, additions) {
+            (Some(early), Some(headers), Some(additions)) => Ok(Lock {
+                early: early.clone(),
+                headers: headers.clone(),
+                additions: additions.clone(),
+            }),
             _ => failed("envoy.yaml has no route `intelligencebank` with a lock"),
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use ib_gateway_logic::{
     Callout, CalloutId, Counter, Gauge, HeaderEdits, HeaderMap, Histogram, Host, HostError, Note,
-    Reply, StreamId, Timestamp, to_block,
+    RecentTime, Reply, StreamId, Timestamp, to_block,
 };
 use proxy_wasm::{
     hostcalls,
@@ -44,6 +44,7 @@ pub(crate) struct WasmHost {
     current: Cell<Option<ContextId>>,
     /// Memory for what is looked at once and then forgotten.
     spare: Cell<Vec<u8>>,
+    recent: RecentTime,
     metrics: Rc<Metrics>,
     /// How far this root context has moved each gauge.
     shares: [Cell<i64>; Gauge::ALL.len()],
@@ -93,7 +94,8 @@ impl WasmHost {
         let metrics = Metrics::of_this_vm()?;
         let shares = [const { Cell::new(0) }; Gauge::ALL.len()];
         let spare = Cell::new(Vec::with_capacity(USUAL_SPARE_BYTES));
-        Ok(Self { root, current: Cell::new(None), spare, metrics, shares })
+        let recent = RecentTime::default();
+        Ok(Self { root, current: Cell::new(None), spare, recent, metrics, shares })
     }
 
     /// A callback of a stream begins: the proxy has made it the current one.
@@ -101,9 +103,11 @@ impl WasmHost {
         self.current.set(Some(stream));
     }
 
-    /// A callback of the root context begins: the proxy has made that the current one.
+    /// A callback of the root context begins, a tick for instance: the proxy has made that the current
+    /// one.
     pub(crate) fn in_no_stream(&self) {
         self.current.set(None);
+        self.recent.forget();
     }
 
     /// A stream has ended. That may come while another call about it is being made.
@@ -180,11 +184,17 @@ impl Host for WasmHost {
         const NANOSECONDS_A_MILLISECOND: u64 = 1_000_000;
         match abi::monotonic_nanoseconds() {
             Ok(nanoseconds) => {
-                Timestamp::from_milliseconds(nanoseconds / NANOSECONDS_A_MILLISECOND)
+                let now = Timestamp::from_milliseconds(nanoseconds / NANOSECONDS_A_MILLISECOND);
+                self.recent.keep(now);
+                now
             }
             // No decision can be made, nor be dated, without the time. The proxy replaces the VM.
             Err(Refused) => std::process::abort(),
         }
+    }
+
+    fn recent(&self) -> Timestamp {
+        self.recent.take().unwrap_or_else(|| self.now())
     }
 
     fn enter(&self, stream: StreamId) -> Result<(), HostError> {

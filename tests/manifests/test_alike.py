@@ -122,12 +122,17 @@ class Plugin(unittest.TestCase):
                 found["token_service"][field] = wanted["token_service"][field]
             # The gate of these platforms reads the note.
             self.assertEqual(found.pop("stream_notes"), "all")
+            # Their routes ask for nothing, so the plugin does.
+            self.assertNotIn("identity_asked_by", found)
+            found["identity_asked_by"] = "route"
             self.assertEqual(found["replay"].pop("buffer_limit_bytes"), 65536)
             self.assertEqual(found, wanted)
 
     def test_the_charts_defaults_mean_the_same(self):
         chart = json.loads(named(helm_template(), "ConfigMap", "ib-gateway-plugin")["data"]["plugin.json"])
         self.assertEqual(chart.pop("stream_notes"), "all")
+        self.assertNotIn("identity_asked_by", chart)
+        chart["identity_asked_by"] = "route"
         self.assertEqual(filled(chart), filled(production_plugin()))
 
 

@@ -18,6 +18,12 @@ pub trait Host {
     /// The time, by a clock that never goes back.
     fn now(&self) -> Timestamp;
 
+    /// The time as it was a short while ago, which may cost less than [`Host::now`]: at most a tick
+    /// ([`TICK`](crate::TICK)) and never before what [`Host::now`] has given. For what is counted in seconds.
+    fn recent(&self) -> Timestamp {
+        self.now()
+    }
+
     /// Makes a stream the current one, until the running callback ends or another is entered. Only
     /// from [`Gateway::on_callout_answer`](crate::Gateway::on_callout_answer) and
     /// [`Gateway::on_tick`](crate::Gateway::on_tick), and only for streams that have not ended.

@@ -59,7 +59,7 @@ pub use host::{AnswerSize, Callout, CalloutId, Host, HostError, Note, StreamId};
 pub use measures::{Gauge, Histogram};
 pub use refusal::Reply;
 pub use stream::{BodyFlow, HeadersFlow, TrailersFlow};
-pub use time::Timestamp;
+pub use time::{RecentTime, Timestamp};
 
 #[cfg(test)]
 mod properties;

@@ -18,12 +18,18 @@ pub(crate) struct Policy {
     /// `None`: the revocation feed is not read.
     pub(crate) revocations: Option<RevocationFeed>,
     pub(crate) bodies: BodyMode,
+    pub(crate) identity: IdentityAskedBy,
     pub(crate) notes: NoteMode,
     pub(crate) replay: Replay,
     pub(crate) rules: Rules,
 }
 
 impl Policy {
+    /// Whether the plugin asks upstreams for answers that can be searched.
+    pub(crate) fn asks_for_identity(&self) -> bool {
+        self.bodies == BodyMode::Redact && self.identity == IdentityAskedBy::Plugin
+    }
+
     /// Which prefix a path is under. The path is taken as it is: an encoded prefix is none of ours,
     /// and whatever is none of ours never reaches an upstream.
     pub(crate) fn locate<'a>(&self, path: &'a [u8]) -> Location<'_, 'a> {
@@ -156,6 +162,15 @@ pub(crate) enum BodyMode {
     Redact,
     /// Bodies go through as they are.
     Pass,
+}
+
+/// Who asks upstreams for answers without a content coding, where bodies are searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IdentityAskedBy {
+    /// The plugin, as a part of the rewrite.
+    Plugin,
+    /// The proxy's route, which spares the plugin a call for each request.
+    Route,
 }
 
 /// Which streams get a note.

@@ -19,6 +19,7 @@ use crate::{
     header_names::is_left_to_the_route,
     held_answer::{Rejected, set_callout},
     new_answer::NewAnswer,
+    policy::BodyMode,
     refusal::Refusal,
     renewal::{Asked, Renewed},
     rewrite::{APPROVED, for_upstream},
@@ -240,10 +241,12 @@ impl Gateway {
             return Err(request.host_refused());
         }
         let authority = request.target.authority();
-        let (credentials, bodies) = (&approved.credentials, self.policy.bodies);
+        // No route asks for it in a callout.
+        let asks = self.policy.bodies == BodyMode::Redact;
+        let credentials = &approved.credentials;
         let (leaving, target) = (&request.leaving, &request.target);
         let rewritten =
-            for_upstream(&approved.head, leaving, target, &authority, credentials, bodies);
+            for_upstream(&approved.head, leaving, target, &authority, credentials, asks);
         // The proxy counts the body itself, and the route has no part in a callout.
         let again = |name: &[u8]| {
             !is_left_to_the_route(name) && !matches!(name, APPROVED | b"content-length" | b"expect")

@@ -54,13 +54,13 @@ impl Gateway {
         let Location::Under { rest, .. } = self.policy.locate(head.path) else {
             return Err(HeadersFlow::Continue);
         };
-        let now = host.now();
-        if let Some(hit) = self.usual_hit(&head, rest, now) {
+        let recent = host.recent();
+        if let Some(hit) = self.usual_hit(&head, rest, recent) {
             #[cfg(test)]
-            self.check_by_the_long_way(headers, &hit, now);
-            return self.admit_usual(host, headers, &head, hit, now);
+            self.check_by_the_long_way(headers, &hit, recent);
+            return self.admit_usual(host, headers, &head, hit, recent);
         }
-        self.decide_closely(host, stream, headers, is_last, now)
+        self.decide_closely(host, stream, headers, is_last, host.now())
     }
 
     fn admit_usual<H: Host>(
@@ -277,8 +277,9 @@ impl Gateway {
         if self.policy.notes == NoteMode::All {
             host.set_note(Note::Decision, grant.note())?;
         }
-        let (authority, bodies) = (target.authority(), self.policy.bodies);
-        let edits = for_upstream(headers, leaving, target, &authority, credentials, bodies);
+        let authority = target.authority();
+        let asks = self.policy.asks_for_identity();
+        let edits = for_upstream(headers, leaving, target, &authority, credentials, asks);
         host.edit_request_headers(&edits)
     }
 

@@ -6,7 +6,6 @@ use crate::{
     head::Leaving,
     header_names::Name,
     headers::{HeaderEdits, Names},
-    policy::BodyMode,
     target::Target,
 };
 
@@ -18,21 +17,21 @@ const SESSION_ID: &[u8] = b"sid";
 const ACCEPT_ENCODING: &[u8] = b"accept-encoding";
 
 /// What makes the client's headers those for the upstream: without what must not leave, with the target's
-/// pseudo-headers and the session's own headers. `leaving` was read from `headers`.
+/// pseudo-headers and the session's own headers. `leaving` was read from `headers`. `asks_for_identity`:
+/// what is encoded cannot be searched for session ids.
 pub(crate) fn for_upstream<'a>(
     headers: &'a HeaderMap,
     leaving: &'a Leaving<'_>,
     target: &'a Target<'_>,
     authority: &'a str,
     credentials: &'a Credentials,
-    bodies: BodyMode,
+    asks_for_identity: bool,
 ) -> HeaderEdits<'a> {
-    let is_searched = bodies == BodyMode::Redact;
     let mut hidden = Names::from_slice(&leaving.hidden);
     if !credentials.injects_only_hidden() {
-        hide_injected(headers, credentials, is_searched, &mut hidden);
+        hide_injected(headers, credentials, asks_for_identity, &mut hidden);
     }
-    if is_searched && leaving.has_more_encodings {
+    if asks_for_identity && leaving.has_more_encodings {
         hidden.push(ACCEPT_ENCODING);
     }
     let mut edits = HeaderEdits::without(headers, hidden);
@@ -41,8 +40,7 @@ pub(crate) fn for_upstream<'a>(
     if !leaving.is_https {
         edits.set(b":scheme", b"https");
     }
-    if is_searched && !leaving.asks_for_identity {
-        // What is encoded cannot be searched for session ids.
+    if asks_for_identity && !leaving.asks_for_identity {
         edits.set(ACCEPT_ENCODING, b"identity");
     }
     credentials.headers().for_each(|(name, value)| edits.set(name, value));
@@ -57,13 +55,13 @@ pub(crate) fn for_upstream<'a>(
 fn hide_injected<'a>(
     headers: &'a HeaderMap,
     credentials: &Credentials,
-    is_searched: bool,
+    sets_encoding: bool,
     hidden: &mut Names<'a>,
 ) {
     for (name, _) in headers.iter() {
         let is_set_anyway = match Name::of(name) {
             Name::Authority | Name::Path | Name::Scheme => true,
-            Name::AcceptEncoding => is_searched,
+            Name::AcceptEncoding => sets_encoding,
             _ => false,
         };
         if !is_set_anyway && credentials.injects(name) && !hidden.contains(&name) {

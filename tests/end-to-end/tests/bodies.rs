@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use ib_end_to_end::{
-    Deployment, Grant, PLATFORM_HOST, Request, Response, StackOptions, assert_error_body,
+    Deployment, Grant, PLATFORM_HOST, Request, Response, Snippet, StackOptions, assert_error_body,
     sha256_hex, unique,
 };
 use serde_json::{Value, json};
@@ -281,10 +281,7 @@ fn defect_26_files_go_up_and_come_down_as_they_are() {
 
 #[test]
 fn where_bodies_are_passed_on_every_byte_and_every_encoding_is_the_upstreams() {
-    let options = StackOptions {
-        plugin_configuration: json!({ "session_ids_in_bodies": "pass" }),
-        ..StackOptions::default()
-    };
+    let options = Snippet::read("pass-bodies.yaml").options();
     let Some(gateway) = Deployment::own(options) else { return };
     let client = Client::of(&gateway);
     let rest = client.library("/resource.limit(0,100)");

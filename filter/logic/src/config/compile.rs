@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     policy::{
-        BodyMode, CacheLimits, HostPattern, NoteMode, Policy, Replay, RevocationFeed, TokenFormat,
-        TokenService,
+        BodyMode, CacheLimits, HostPattern, IdentityAskedBy, NoteMode, Policy, Replay,
+        RevocationFeed, TokenFormat, TokenService,
     },
     refusal::METHODS,
     rules::{Rule, Rules, is_scope},
@@ -31,6 +31,7 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         cache,
         revocations,
         session_ids_in_bodies,
+        identity_asked_by,
         stream_notes,
         replay,
         rules,
@@ -67,6 +68,10 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         bodies: match session_ids_in_bodies {
             written::Bodies::Redact => BodyMode::Redact,
             written::Bodies::Pass => BodyMode::Pass,
+        },
+        identity: match identity_asked_by {
+            written::IdentityAskedBy::Plugin => IdentityAskedBy::Plugin,
+            written::IdentityAskedBy::Route => IdentityAskedBy::Route,
         },
         notes: match stream_notes {
             written::StreamNotes::Refused => NoteMode::Refused,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::read;
 use crate::{
     host::mock::{configuration, policy_with},
-    policy::{BodyMode, NoteMode, RevocationFeed, TokenFormat},
+    policy::{BodyMode, IdentityAskedBy, NoteMode, RevocationFeed, TokenFormat},
 };
 
 /// The message about the configuration with one field replaced; the path is dotted.
@@ -41,6 +41,7 @@ fn the_smallest_configuration_gets_the_documented_defaults() {
     assert_eq!(policy.cache.refused_seconds, 5);
     assert_eq!(policy.token_format, TokenFormat::Opaque);
     assert_eq!(policy.bodies, BodyMode::Redact);
+    assert_eq!(policy.identity, IdentityAskedBy::Plugin);
     assert_eq!(policy.notes, NoteMode::Refused);
     let feed = RevocationFeed { maximum_stale_milliseconds: 60_000, wait_seconds: 25 };
     assert_eq!(policy.revocations, Some(feed));
@@ -57,11 +58,13 @@ fn what_an_operator_chooses_is_what_the_policy_says() {
         "tokens": {"format": "jwt"},
         "revocations": {"maximum_stale_seconds": 86_400, "wait_seconds": 1},
         "session_ids_in_bodies": "pass",
+        "identity_asked_by": "route",
         "stream_notes": "all",
         "replay": {"cluster": "upstreams", "maximum_in_progress": 0},
     }));
     assert_eq!(policy.token_format, TokenFormat::Jwt);
     assert_eq!(policy.bodies, BodyMode::Pass);
+    assert_eq!(policy.identity, IdentityAskedBy::Route);
     assert_eq!(policy.notes, NoteMode::All);
     let feed = RevocationFeed { maximum_stale_milliseconds: 86_400_000, wait_seconds: 1 };
     assert_eq!(policy.revocations, Some(feed));

@@ -51,6 +51,10 @@ pub(super) struct Configuration {
     /// What becomes of session ids in the JSON bodies of answers.
     #[serde(default)]
     pub(super) session_ids_in_bodies: Bodies,
+    /// Who asks upstreams for answers without a content coding (`accept-encoding: identity`), where
+    /// bodies are searched. An encoded answer cannot be searched, and is refused.
+    #[serde(default)]
+    pub(super) identity_asked_by: IdentityAskedBy,
     /// Which streams get a note in filter state, for access logs and rate limits.
     #[serde(default)]
     pub(super) stream_notes: StreamNotes,
@@ -212,6 +216,17 @@ pub(super) enum Bodies {
     Redact,
     /// Bodies go through as they are.
     Pass,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+pub(super) enum IdentityAskedBy {
+    /// The plugin does.
+    #[default]
+    Plugin,
+    /// The routes to the upstreams do, by `request_headers_to_add`, which spares the plugin a call.
+    Route,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

@@ -11,8 +11,10 @@ use serde_json::json;
 use crate::{
     BodyFlow, CalloutId, Counter, HeadersFlow, Histogram, StreamId,
     host::mock::{
-        PATH, SID, SentCallout, World, active_answer, generation, request, sid_of, token_named,
+        PATH, SID, SentCallout, World, active_answer, extended, generation, get_request, request,
+        sid_of, token_named,
     },
+    policy::IdentityAskedBy,
 };
 
 /// The upstream's own words about a dead session.
@@ -85,6 +87,7 @@ fn a_client_whose_session_died_gets_its_answer_all_the_same() {
     assert_eq!(again.header(":path"), Some("/api/3.0.0/x?y"));
     assert_eq!(again.header(":authority"), Some("company.intelligencebank.com"));
     assert_eq!(again.header("authorization"), None);
+    assert_eq!(again.header("accept-encoding"), Some("identity"));
     world.pass_milliseconds(40);
     replay_answer(&world, "200", br#"{"name":"x"}"#);
     let answer = world.client(stream).unwrap();
@@ -95,6 +98,18 @@ fn a_client_whose_session_died_gets_its_answer_all_the_same() {
     assert_eq!(world.count_of(Counter::ReplayAnswered), 1);
     assert_eq!(world.observed(Histogram::ReplayMilliseconds), [40]);
     assert_eq!(world.request_values(world.get("token"), "sid"), [sid_of(2)]);
+}
+
+#[test]
+fn where_routes_ask_for_answers_that_can_be_searched_a_callout_which_has_none_asks_itself() {
+    let world = World::with(|policy| policy.identity = IdentityAskedBy::Route);
+    world.learn("token", &active_answer(SID));
+    let headers = [("accept-encoding", b"gzip".as_slice())];
+    let stream = world.open(extended(&get_request(PATH, "token"), &headers), true);
+    assert_eq!(world.request_values(stream, "accept-encoding"), ["gzip"], "the route replaces it");
+    reject(&world, stream);
+    world.answer(renewal(&world), &generation(2));
+    assert_eq!(replay(&world).header("accept-encoding"), Some("identity"));
 }
 
 #[test]

@@ -7,17 +7,16 @@ use crate::{
     HeaderMap,
     head::Head,
     host::mock::{active_with, grant_of, map, text},
-    policy::BodyMode,
     session::SessionTable,
     target::Target,
 };
 
 /// The names and values that go upstream, with a session that injects `sid` and `x-api-key`.
 fn upstream(headers: &[(&str, &[u8])]) -> Vec<(String, String)> {
-    text(&upstream_in(BodyMode::Pass, headers))
+    text(&upstream_asking(false, headers))
 }
 
-fn upstream_in(bodies: BodyMode, headers: &[(&str, &[u8])]) -> HeaderMap {
+fn upstream_asking(asks: bool, headers: &[(&str, &[u8])]) -> HeaderMap {
     let injected = json!({"sid": "live-session-id", "x-api-key": "live-key"});
     let answer = active_with(json!({"upstream.headers": injected}));
     let grant = grant_of("token", &answer, &mut SessionTable::default());
@@ -26,7 +25,7 @@ fn upstream_in(bodies: BodyMode, headers: &[(&str, &[u8])]) -> HeaderMap {
     let headers = map(headers);
     let credentials = session.credentials();
     let leaving = Head::of(&headers).leaving;
-    let edits = for_upstream(&headers, &leaving, &target, &target.host, &credentials, bodies);
+    let edits = for_upstream(&headers, &leaving, &target, &target.host, &credentials, asks);
     HeaderMap::from_pairs(&edits.result().collect::<Vec<_>>())
 }
 
@@ -110,7 +109,7 @@ fn what_an_application_sends_arrives_in_order_and_byte_for_byte() {
         ("x-custom", b"again"),
         ("x-forwarded-proto", b"https"),
     ];
-    let headers = upstream_in(BodyMode::Pass, &kept);
+    let headers = upstream_asking(false, &kept);
     assert_eq!(headers.iter().skip(5).collect::<Vec<_>>(), {
         kept.map(|(name, value)| (name.as_bytes(), value))
     });
@@ -119,7 +118,7 @@ fn what_an_application_sends_arrives_in_order_and_byte_for_byte() {
 #[test]
 fn a_body_that_is_searched_is_asked_for_without_an_encoding() {
     for sent in [vec![], vec![("accept-encoding", b"gzip, br".as_slice())]] {
-        let headers = text(&upstream_in(BodyMode::Redact, &sent));
+        let headers = text(&upstream_asking(true, &sent));
         let values: Vec<_> = headers.iter().filter(|(name, _)| name == "accept-encoding").collect();
         assert_eq!(values, [&("accept-encoding".to_owned(), "identity".to_owned())]);
     }
