@@ -19,6 +19,8 @@ pub(crate) struct Policy {
     pub(crate) revocations: Option<RevocationFeed>,
     pub(crate) bodies: BodyMode,
     pub(crate) notes: NoteMode,
+    /// Whether approved requests say whose they are.
+    pub(crate) names_callers: bool,
     pub(crate) replay: Replay,
     pub(crate) rules: Rules,
 }

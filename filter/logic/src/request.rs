@@ -13,7 +13,7 @@ use crate::{
     head::{Head, Leaving, Request},
     policy::{Location, NoteMode, TokenFormat},
     refusal::Refusal,
-    rewrite::for_upstream,
+    rewrite::{CLIENT, USER, for_upstream},
     session::{Session, Standing},
     stream::{Answer, Approved, Stream, Waiting},
     target::Target,
@@ -278,7 +278,11 @@ impl Gateway {
             host.set_note(Note::Decision, grant.note())?;
         }
         let (authority, bodies) = (target.authority(), self.policy.bodies);
-        let edits = for_upstream(headers, leaving, target, &authority, credentials, bodies);
+        let mut edits = for_upstream(headers, leaving, target, &authority, credentials, bodies);
+        if self.policy.names_callers {
+            edits.set(CLIENT, grant.client_key());
+            edits.set(USER, grant.user_key());
+        }
         host.edit_request_headers(&edits)
     }
 

@@ -32,6 +32,7 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         revocations,
         session_ids_in_bodies,
         stream_notes,
+        caller_headers,
         replay,
         rules,
         tunnel_paths,
@@ -71,6 +72,10 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         notes: match stream_notes {
             written::StreamNotes::Refused => NoteMode::Refused,
             written::StreamNotes::All => NoteMode::All,
+        },
+        names_callers: match caller_headers {
+            written::CallerHeaders::Set => true,
+            written::CallerHeaders::None => false,
         },
         replay: compile_replay(replay)?,
         rules: Rules::new(rules, tunnels),
