@@ -82,7 +82,9 @@ schema:
 	@scripts/schema.sh
 
 # Measurements: of their own, since they want a quiet machine.
-.PHONY: bench bench-store soak
+.PHONY: bench bench-flood bench-store soak
+bench-flood:
+	@bench/run.sh flood $(BENCH_FLAGS)
 bench-store:
 	@bench/run.sh store $(BENCH_FLAGS)
 bench:

@@ -2,12 +2,13 @@
 # Prepares what the benchmark needs and runs it:
 #     bench/run.sh compare [options]    side by side (make bench)
 #     bench/run.sh soak [options]       the long run (make soak)
+#     bench/run.sh flood [options]      an honest client beside a flood (make bench-flood)
 #     bench/run.sh store [options]      very many grants in the embedded store (make bench-store)
 # `--help` behind either lists the options. Results go to bench/results.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../scripts/common.sh"
 
-[ $# -ge 1 ] || refuse "usage: bench/run.sh compare|soak|store [OPTIONS]"
+[ $# -ge 1 ] || refuse "usage: bench/run.sh compare|flood|soak|store [OPTIONS]"
 need_rust
 cd "$repository"
 output=$repository/target/bench

@@ -31,6 +31,7 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    installs; two instances on each
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
+  make bench-flood an honest client beside others who flood at ten times a limit (a quiet machine; ~4 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
   make soak        a million requests with a million tokens; Envoy's memory must stay flat
   make schema      write the plugin's JSON schema, the table of its settings, and the OpenAPI documents

@@ -23,6 +23,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Compare all variants, in rounds of shuffled order, and write a table and a plot.
     Compare(Compare),
+    /// Measure how long an honest client waits, with and without others who flood at ten times a limit.
+    Flood(Flood),
     /// Send a million requests with a million different tokens, half of them bad, and watch Envoy's
     /// memory.
     Soak(Soak),
@@ -104,6 +106,25 @@ pub(crate) struct Compare {
     /// How many grants to seed, for the misses: more than a cache holds.
     #[arg(long, value_name = "N", default_value_t = 60_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
     pub(crate) grants: u32,
+}
+
+/// How to flood.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Flood {
+    #[command(flatten)]
+    pub(crate) inputs: Inputs,
+    /// How many rounds. Fewer than five are for trying things out.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// How long each measurement lasts, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) seconds: u32,
+    /// The limit, in requests a second. The flood sends ten times as many.
+    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub(crate) limit: u32,
+    /// Requests a second of the honest client.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) honest: u32,
 }
 
 /// How to soak.

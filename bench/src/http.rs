@@ -2,9 +2,11 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, SocketAddr, TcpStream},
     time::Duration,
 };
+
+use socket2::{Domain, Socket, Type};
 
 use crate::error::{BenchError, Result, because, failed};
 
@@ -35,13 +37,25 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects.
     pub(crate) fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, TIMEOUT)
-            .and_then(|stream| {
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(TIMEOUT))?;
-                Ok(stream)
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT);
+        stream.and_then(Self::over).map_err(BenchError::io(address.to_string()))
+    }
+
+    /// Connects from an address of one's own: on loopback, any of 127.0.0.0/8.
+    pub(crate) fn open_from(source: IpAddr, address: SocketAddr) -> Result<Self> {
+        let connected = Socket::new(Domain::for_address(address), Type::STREAM, None)
+            .and_then(|socket| {
+                socket.bind(&SocketAddr::new(source, 0).into())?;
+                socket.connect_timeout(&address.into(), TIMEOUT)?;
+                Ok(TcpStream::from(socket))
             })
-            .map_err(BenchError::io(address.to_string()))?;
+            .and_then(Self::over);
+        connected.map_err(BenchError::io(format!("{source} to {address}")))
+    }
+
+    fn over(stream: TcpStream) -> std::io::Result<Self> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self { reader: BufReader::new(stream) })
     }
 

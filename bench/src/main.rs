@@ -11,6 +11,7 @@ mod cpu;
 mod envoy;
 mod error;
 mod figures;
+mod flood;
 mod http;
 mod jwt;
 mod load;
@@ -39,6 +40,7 @@ use crate::arguments::{Arguments, Command};
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Compare(options) => compare::run(&options),
+        Command::Flood(options) => flood::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Store(options) => store::run(&options),
         Command::Upstream(options) => upstream::serve(&options),

@@ -90,7 +90,7 @@ impl Production {
         }
     }
 
-    /// The whole connection manager, without what needs DNS or TLS.
+    /// The whole connection manager, without what needs DNS or TLS, and with limits that no load meets.
     pub(crate) fn whole(&self, plugin: &Path) -> Result<Value> {
         let mut manager = self.manager.clone();
         let Some(filters) = manager.get_mut("http_filters").and_then(Value::as_array_mut) else {
@@ -100,7 +100,49 @@ impl Production {
         for filter in filters.iter_mut().filter(|filter| filter["name"] == "ib_gateway") {
             prepare_plugin(filter, plugin, &json!({}))?;
         }
+        for limit in Limit::ALL {
+            limit.set(&mut manager, UNLIMITED)?;
+        }
         Ok(manager)
+    }
+}
+
+/// Requests a second that no load of one machine sends.
+const UNLIMITED: u32 = 100_000_000;
+
+/// One of the limits of envoy.yaml.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Limit {
+    /// Of an address, before the plugin.
+    Address,
+    /// Of a user, behind it.
+    User,
+    /// Of a client, behind it.
+    Client,
+}
+
+impl Limit {
+    const ALL: [Self; 3] = [Self::Address, Self::User, Self::Client];
+
+    /// Lets so many requests pass in a second, and as many at once.
+    pub(crate) fn set(self, manager: &mut Value, per_second: u32) -> Result<()> {
+        let (filter, descriptor) = match self {
+            Self::Address => ("address_limit", 0),
+            Self::User => ("caller_limits", 0),
+            Self::Client => ("caller_limits", 1),
+        };
+        let filters = manager.get_mut("http_filters").and_then(Value::as_array_mut);
+        let found = filters
+            .and_then(|filters| filters.iter_mut().find(|entry| entry["name"] == filter))
+            .and_then(|entry| entry.pointer_mut("/typed_config/descriptors"))
+            .and_then(|descriptors| descriptors.get_mut(descriptor)?.get_mut("token_bucket"));
+        let Some(bucket) = found else {
+            return failed(format!("envoy.yaml has no limit {self:?} in `{filter}`"));
+        };
+        *bucket = json!({
+            "max_tokens": per_second, "tokens_per_fill": per_second, "fill_interval": "1s",
+        });
+        Ok(())
     }
 }
 

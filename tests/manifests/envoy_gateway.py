@@ -123,6 +123,14 @@ def base_listener(objects):
             "name": f"{NAMESPACE}/ib-gateway/https",
             "ignore_port_in_host_matching": True,
             "virtual_hosts": virtual_hosts(objects),
+            "response_headers_to_remove": traffic["headers"]["lateResponseHeaders"]["remove"],
+            "response_headers_to_add": [
+                {
+                    "header": {"key": header["name"], "value": header["value"]},
+                    "append_action": "ADD_IF_ABSENT",
+                }
+                for header in traffic["headers"]["lateResponseHeaders"]["addIfAbsent"]
+            ],
         },
     }
     return {

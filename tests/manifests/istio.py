@@ -70,6 +70,9 @@ def apply(patch, listener, clusters, extensions):
     elif kind == "CLUSTER":
         assert operation == "MERGE"
         merge(one(clusters, match["cluster"]["name"]), value)
+    elif kind == "ROUTE_CONFIGURATION":
+        assert operation == "MERGE"
+        merge(connection_manager(listener)["route_config"], value)
     elif kind == "HTTP_ROUTE":
         assert operation == "MERGE"
         name = match["routeConfiguration"]["vhost"]["route"]["name"]

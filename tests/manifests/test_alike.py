@@ -106,6 +106,51 @@ class Routes(unittest.TestCase):
                         )
 
 
+class Limits(unittest.TestCase):
+    def test_they_are_the_same_and_stand_at_the_same_places(self):
+        wanted = production()["http_filters"]
+        for platform, listener in listeners():
+            filters = istio.filters_of(listener)
+            for name in ("address_limit", "caller_limits"):
+                with self.subTest(f"{platform}: {name}"):
+                    self.assertEqual(what_it_limits(filters, name), what_it_limits(wanted, name))
+            order = [entry["name"] for entry in filters]
+            plugin = next(name for name in order if name == "ib_gateway" or "wasm" in name)
+            # So that a flood costs no filter, a page can read its refusal, and nobody counts who was not approved.
+            places = [order.index(name) for name in (CORS, "address_limit", plugin, "gate", "caller_limits")]
+            self.assertEqual(places, sorted(places), f"{platform}: {order}")
+            switched = istio.one(filters, "caller_limits").get("disabled", False)
+            for host in istio.hosts_of(listener):
+                for route in host["routes"]:
+                    is_on = not switched or "caller_limits" in route.get("typed_per_filter_config", {})
+                    if "proxy" in route["name"]:
+                        self.assertTrue(is_on, f"{platform}: {route['name']}")
+
+    def test_a_client_is_told_when_to_come_again_everywhere(self):
+        for platform, listener in listeners():
+            for name in ("address_limit", "caller_limits"):
+                with self.subTest(f"{platform}: {name}"):
+                    settings = istio.one(istio.filters_of(listener), name)["typed_config"]
+                    told = {entry["header"]["key"] for entry in settings["response_headers_to_add"]}
+                    self.assertIn("retry-after", told)
+
+    def test_every_answer_has_the_same_headers_for_browsers(self):
+        wanted = production()["route_config"]["response_headers_to_add"]
+        for platform, listener in listeners():
+            with self.subTest(platform):
+                found = istio.connection_manager(listener)["route_config"]["response_headers_to_add"]
+                self.assertEqual(found, wanted)
+
+
+def what_it_limits(filters, name):
+    settings = istio.one(filters, name)["typed_config"]
+    fields = ("max_dynamic_descriptors", "rate_limits", "descriptors", "token_bucket")
+    always = {"default_value": {"numerator": 100, "denominator": "HUNDRED"}}
+    assert settings["filter_enabled"] == always and settings["filter_enforced"] == always, name
+    assert settings["always_consume_default_token_bucket"] is False, name
+    return {field: settings[field] for field in fields}
+
+
 class Plugin(unittest.TestCase):
     def test_its_configuration_is_that_of_the_production_file_but_for_what_a_platform_makes_different(self):
         wanted = production_plugin()

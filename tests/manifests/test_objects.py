@@ -141,8 +141,10 @@ class Locks(unittest.TestCase):
                 [entry["name"] for entry in istio.filters_of(listener)][1:],
                 [
                     "envoy.filters.http.cors",
+                    "address_limit",
                     "ib_gateway",
                     "gate",
+                    "caller_limits",
                     "envoy.filters.http.dynamic_forward_proxy",
                     "private_address_guard",
                     "envoy.filters.http.router",
@@ -155,7 +157,14 @@ class Locks(unittest.TestCase):
         listener, _, _ = envoy_gateway.compose(kustomize(ENVOY_GATEWAY))
         self.assertEqual(
             [entry["name"].split("/")[0] for entry in istio.filters_of(listener)],
-            ["envoy.filters.http.cors", "envoy.filters.http.wasm", "gate", "envoy.filters.http.router"],
+            [
+                "envoy.filters.http.cors",
+                "address_limit",
+                "envoy.filters.http.wasm",
+                "gate",
+                "caller_limits",
+                "envoy.filters.http.router",
+            ],
         )
 
     def test_only_the_intended_routes_are_open_on_istio(self):

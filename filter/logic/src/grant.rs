@@ -14,8 +14,10 @@ use crate::{
 const MOST_SESSIONS: usize = 16;
 /// The longest text of an answer that is kept, in bytes: a scope, a subject or a client.
 const LONGEST_TEXT: usize = 4096;
-/// Characters of the subject's hash in the note about a stream.
-const SUBJECT_CHARACTERS: usize = 16;
+/// Characters of a person's hash.
+const HASH_CHARACTERS: usize = 16;
+/// The longest client id that is its own key, in bytes as it is written. A longer one is hashed.
+const LONGEST_CLIENT_KEY: usize = 256;
 
 /// What a token grants.
 pub(crate) struct Grant {
@@ -26,6 +28,8 @@ pub(crate) struct Grant {
     scope: Box<str>,
     sessions: Vec<Rc<Session>>,
     note: Box<[u8]>,
+    client_key: Box<[u8]>,
+    user_key: Box<[u8]>,
 }
 
 impl Grant {
@@ -50,6 +54,7 @@ impl Grant {
             return Err(MalformedGrant::OverlappingHosts);
         }
         let upstreams = answer.upstreams.iter();
+        let (client_key, user_key) = (client_key(&answer.client_id), user_key(answer));
         Ok(Self {
             token_sha256: token_sha256(token).into(),
             client_id: answer.client_id.as_str().into(),
@@ -59,6 +64,8 @@ impl Grant {
                 .map(|upstream| sessions.take_in(upstream, now))
                 .collect::<Result<_, _>>()?,
             note: note(&answer.client_id, &answer.sub),
+            client_key,
+            user_key,
         })
     }
 
@@ -98,30 +105,67 @@ impl Grant {
         &self.note
     }
 
+    /// What the proxy counts the client's requests by: the client's id, in one word.
+    pub(crate) fn client_key(&self) -> &[u8] {
+        &self.client_key
+    }
+
+    /// What the proxy counts the user's requests by, over all of the user's tokens: a hash, since that is
+    /// a person.
+    pub(crate) fn user_key(&self) -> &[u8] {
+        &self.user_key
+    }
+
     /// An estimate of the memory that the grant takes, in bytes.
     pub(crate) fn size(&self) -> usize {
         let texts = [&self.token_sha256, &self.client_id, &self.subject, &self.scope];
-        let texts = texts.iter().fold(self.note.len(), |sum, text| sum.saturating_add(text.len()));
+        let keys = [&self.note, &self.client_key, &self.user_key];
+        let keys = keys.iter().fold(0_usize, |sum, key| sum.saturating_add(key.len()));
+        let texts = texts.iter().fold(keys, |sum, text| sum.saturating_add(text.len()));
         let sessions = self.sessions.iter().map(|session| session.size());
         sessions.fold(texts.saturating_add(512), usize::saturating_add)
     }
 }
 
-/// `approved client=<id> subject=<hash>`. The client's id is percent-encoded where it would be taken
-/// for more than one word; the subject is a person, so only a hash of it is shown.
+/// `approved client=<id> subject=<hash>`. The subject is a person, so only a hash of it is shown.
 fn note(client_id: &str, subject: &str) -> Box<[u8]> {
-    let mut note = b"approved client=".to_vec();
+    let (client, subject) = (one_word(client_id), short_hash(subject));
+    [b"approved client=", client.as_slice(), b" subject=", &subject].concat().into()
+}
+
+fn client_key(client_id: &str) -> Box<[u8]> {
+    let key = one_word(client_id);
+    if key.len() <= LONGEST_CLIENT_KEY {
+        key.into()
+    } else {
+        token_sha256(client_id).into_bytes().into()
+    }
+}
+
+/// A subject is unique among the users of one customer alone, so the customer's platform is part of it: the
+/// first of the hosts.
+fn user_key(answer: &ActiveToken) -> Box<[u8]> {
+    let platform = answer.upstreams.first().and_then(|upstream| upstream.hosts.first());
+    let platform = platform.map_or("", String::as_str);
+    short_hash(&[platform, &answer.sub].join(" "))
+}
+
+fn short_hash(text: &str) -> Box<[u8]> {
+    token_sha256(text).bytes().take(HASH_CHARACTERS).collect()
+}
+
+/// A client's id, percent-encoded where it would be taken for more than one word, or for no value of a
+/// header.
+fn one_word(client_id: &str) -> Vec<u8> {
+    let mut word = Vec::with_capacity(client_id.len());
     for byte in client_id.bytes() {
         if byte.is_ascii_graphic() && !b"%=\"\\".contains(&byte) {
-            note.push(byte);
+            word.push(byte);
         } else {
-            note.extend(format!("%{byte:02X}").bytes());
+            word.extend(format!("%{byte:02X}").bytes());
         }
     }
-    let hash = token_sha256(subject);
-    note.extend_from_slice(b" subject=");
-    note.extend(hash.bytes().take(SUBJECT_CHARACTERS));
-    note.into()
+    word
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 /// client's address, and names that some servers read a path or a method from: an override would
 /// undo what was decided on both. `referer` too: it may hold the address of a page with a code in it.
 /// `origin` stays: it holds no secret.
-const NEVER_LEAVE: [&[u8]; 32] = [
+const NEVER_LEAVE: [&[u8]; 34] = [
     b"authorization",
     b"cf-connecting-ip",
     b"client-ip",
@@ -35,6 +35,8 @@ const NEVER_LEAVE: [&[u8]; 32] = [
     b"x-http-method-override",
     b"x-method-override",
     b"x-ib-gateway",
+    b"x-ib-gateway-client",
+    b"x-ib-gateway-user",
     b"x-originating-ip",
     b"x-real-ip",
     b"x-remote-addr",

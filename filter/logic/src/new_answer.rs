@@ -134,9 +134,20 @@ fn own<'a>(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Vec<(Vec<u8>,
         .collect()
 }
 
-/// Headers that the proxy's route adds to every answer: those of the held answer stay.
+/// Headers that the proxy's route and its rate limits add to every answer: those of the held answer stay.
 fn is_of_the_proxy(name: &[u8]) -> bool {
-    matches!(name, b"vary" | b"x-content-type-options" | b"content-security-policy")
+    matches!(
+        name,
+        b"vary"
+            | b"x-content-type-options"
+            | b"content-security-policy"
+            | b"cross-origin-resource-policy"
+            | b"referrer-policy"
+            | b"strict-transport-security"
+            | b"x-ratelimit-limit"
+            | b"x-ratelimit-remaining"
+            | b"x-ratelimit-reset"
+    )
 }
 
 /// What the route takes off an ordinary answer, it cannot take off this one.
@@ -161,6 +172,10 @@ fn goes_on(name: &[u8]) -> bool {
             | b"transfer-encoding"
             | b"www-authenticate"
             | b"x-accel-redirect"
+            | b"x-powered-by"
+            | b"x-ratelimit-limit"
+            | b"x-ratelimit-remaining"
+            | b"x-ratelimit-reset"
     ) && !name.starts_with(b"access-control-")
         && !name.starts_with(b"x-envoy-")
 }

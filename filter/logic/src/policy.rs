@@ -20,6 +20,8 @@ pub(crate) struct Policy {
     pub(crate) bodies: BodyMode,
     pub(crate) identity: IdentityAskedBy,
     pub(crate) notes: NoteMode,
+    /// Whether approved requests say whose they are.
+    pub(crate) names_callers: bool,
     pub(crate) replay: Replay,
     pub(crate) rules: Rules,
 }

@@ -13,7 +13,7 @@ use crate::{
     head::{Head, Leaving, Request},
     policy::{Location, NoteMode, TokenFormat},
     refusal::Refusal,
-    rewrite::for_upstream,
+    rewrite::{CLIENT, USER, for_upstream},
     session::{Session, Standing},
     stream::{Answer, Approved, Stream, Waiting},
     target::Target,
@@ -279,7 +279,11 @@ impl Gateway {
         }
         let authority = target.authority();
         let asks = self.policy.asks_for_identity();
-        let edits = for_upstream(headers, leaving, target, &authority, credentials, asks);
+        let mut edits = for_upstream(headers, leaving, target, &authority, credentials, asks);
+        if self.policy.names_callers {
+            edits.set(CLIENT, grant.client_key());
+            edits.set(USER, grant.user_key());
+        }
         host.edit_request_headers(&edits)
     }
 

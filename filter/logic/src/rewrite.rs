@@ -11,6 +11,10 @@ use crate::{
 
 /// Marks an approved request of a session that injects no [`SESSION_ID`]. The route takes it off.
 pub(crate) const APPROVED: &[u8] = b"x-ib-gateway";
+/// Name the client and, hashed, the user of an approved request, for the proxy's rate limits. The route
+/// takes them off.
+pub(crate) const CLIENT: &[u8] = b"x-ib-gateway-client";
+pub(crate) const USER: &[u8] = b"x-ib-gateway-user";
 /// IntelligenceBank's own header, which marks a request as approved by being there: the proxy takes a
 /// client's off before it chooses a route.
 const SESSION_ID: &[u8] = b"sid";

@@ -60,6 +60,10 @@ impl Connection {
         Ok(Self::over(Stream::Plain(stream)))
     }
 
+    pub(crate) fn over_stream(stream: TcpStream) -> Self {
+        Self::over(Stream::Plain(stream))
+    }
+
     pub(crate) fn over_tls(stream: StreamOwned<ClientConnection, TcpStream>) -> Self {
         Self::over(Stream::Tls(Box::new(stream)))
     }

@@ -31,6 +31,7 @@ mod production;
 mod random;
 mod recorder;
 mod simulator;
+mod source;
 mod tls;
 mod transfer;
 

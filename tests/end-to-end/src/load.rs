@@ -1,6 +1,7 @@
 //! Many requests: one after the other at a pace, or all at once.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -38,12 +39,28 @@ impl Deployment {
         request: impl Fn(u32) -> Request + Sync,
         check: impl Fn(u32, Duration, &Response) + Sync,
     ) {
+        self.load_from(self.reach().gateway.ip(), pace, request, check);
+    }
+
+    /// Like [`Deployment::load`], from an address of one's own: on loopback, any of 127.0.0.0/8.
+    ///
+    /// # Panics
+    ///
+    /// When a request gets no answer, or `check` panics.
+    #[track_caller]
+    pub fn load_from(
+        &self,
+        source: IpAddr,
+        pace: Pace,
+        request: impl Fn(u32) -> Request + Sync,
+        check: impl Fn(u32, Duration, &Response) + Sync,
+    ) {
         let clock = Deadline::after(PATIENCE * 10);
         let (request, check) = (&request, &check);
         thread::scope(|scope| {
             for first in 0..pace.connections {
                 scope.spawn(move || {
-                    let mut connection = self.connect().within(PATIENCE * 10);
+                    let mut connection = self.connect_from(source).within(PATIENCE * 10);
                     for number in (first..pace.total).step_by(pace.connections as usize) {
                         let due = Duration::from_secs(1) * number / pace.per_second;
                         thread::sleep(due.saturating_sub(clock.elapsed()));

@@ -26,7 +26,7 @@ fn crashing() -> StackOptions {
         envoy_patch: vec![
             json!({
                 "op": "replace",
-                "path": format!("{MANAGER}/http_filters/2/typed_config/config/vm_config/code/local/filename"),
+                "path": format!("{MANAGER}/http_filters/3/typed_config/config/vm_config/code/local/filename"),
                 "value": plugin,
             }),
             json!({

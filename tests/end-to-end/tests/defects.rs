@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 const REST: &str = "/defects?echo";
 /// Where production's file has the plugin's configuration, JSON in a string.
 const CONFIGURATION: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/\
-    http_filters/2/typed_config/config/configuration/value";
+    http_filters/3/typed_config/config/configuration/value";
 
 #[test]
 fn nothing_goes_upstream_before_the_service_has_answered() {

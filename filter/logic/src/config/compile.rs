@@ -33,6 +33,7 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         session_ids_in_bodies,
         identity_asked_by,
         stream_notes,
+        caller_headers,
         replay,
         rules,
         tunnel_paths,
@@ -76,6 +77,10 @@ pub(super) fn compile(configuration: written::Configuration) -> Result<Policy, C
         notes: match stream_notes {
             written::StreamNotes::Refused => NoteMode::Refused,
             written::StreamNotes::All => NoteMode::All,
+        },
+        names_callers: match caller_headers {
+            written::CallerHeaders::Set => true,
+            written::CallerHeaders::None => false,
         },
         replay: compile_replay(replay)?,
         rules: Rules::new(rules, tunnels),

@@ -58,6 +58,10 @@ pub(super) struct Configuration {
     /// Which streams get a note in filter state, for access logs and rate limits.
     #[serde(default)]
     pub(super) stream_notes: StreamNotes,
+    /// Whether approved requests say whose they are, for Envoy's rate limits. Envoy's routes must take the
+    /// headers off.
+    #[serde(default)]
+    pub(super) caller_headers: CallerHeaders,
     /// Sending a request again with a newer session after the upstream has rejected the first one.
     #[serde(default)]
     pub(super) replay: Replay,
@@ -239,6 +243,17 @@ pub(super) enum StreamNotes {
     /// Those that are approved get one too, with the client and the hashed subject. Envoy takes some
     /// microseconds for each.
     All,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
+pub(super) enum CallerHeaders {
+    /// They get `x-ib-gateway-client`, the client's id, and `x-ib-gateway-user`, a hash of the user.
+    #[default]
+    Set,
+    /// They get neither, and Envoy cannot tell one caller from another.
+    None,
 }
 
 #[derive(Deserialize)]

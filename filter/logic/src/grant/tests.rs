@@ -118,6 +118,39 @@ fn the_note_is_the_same_for_every_answer_about_one_token_so_that_rate_limits_can
 }
 
 #[test]
+fn a_user_has_one_key_whatever_the_token_and_the_session_and_no_two_users_share_one() {
+    let keys = |fields: Value| {
+        let grant = from_answer(&active_with(fields)).unwrap();
+        let text = |key: &[u8]| String::from_utf8(key.to_vec()).unwrap();
+        (text(grant.client_key()), text(grant.user_key()))
+    };
+    let (client, user) = keys(json!({}));
+    let another =
+        json!({"upstream.session": "another", "upstream.headers": {"sid": "another-sid"}});
+    assert_eq!(keys(another), (client.clone(), user.clone()));
+    let (other_client, same_user) = keys(json!({"client_id": "a b\r\nx: y"}));
+    assert_eq!((other_client.as_str(), &same_user), ("a%20b%0D%0Ax:%20y", &user));
+    // Another customer's user of the same id.
+    let elsewhere = json!({"upstream.hosts": ["other.intelligencebank.com"]});
+    assert_ne!(keys(elsewhere).1, user);
+    let (same_client, other_user) = keys(json!({"sub": "ada@example.com"}));
+    assert_eq!(same_client, client);
+    assert_ne!(other_user, user);
+    assert!(!other_user.contains("ada"), "a person: {other_user}");
+}
+
+#[test]
+fn the_longest_client_id_makes_a_short_key_of_its_own() {
+    let key = |id: String| {
+        from_answer(&active_with(json!({"client_id": id}))).unwrap().client_key().to_vec()
+    };
+    assert_eq!(key("c".repeat(256)), "c".repeat(256).into_bytes());
+    let long = key("c".repeat(4096));
+    assert_eq!(long, token_sha256(&"c".repeat(4096)).into_bytes());
+    assert_ne!(long, key("c".repeat(4095)));
+}
+
+#[test]
 fn tokens_of_one_session_share_it() {
     let mut sessions = SessionTable::default();
     let one = grant_of("one", &active_with(json!({})), &mut sessions);

@@ -41,8 +41,10 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
 fn what_the_proxy_put_on_the_held_answer_stays_and_the_rest_of_it_goes() {
-    let held: [(&str, &[u8]); 6] = [
+    let held: [(&str, &[u8]); 8] = [
         ("vary", b"authorization"),
+        ("strict-transport-security", b"max-age=31536000"),
+        ("x-ratelimit-remaining", b"7"),
         ("x-content-type-options", b"nosniff"),
         ("content-security-policy", b"sandbox"),
         ("content-type", b"text/html"),
@@ -54,6 +56,8 @@ fn what_the_proxy_put_on_the_held_answer_stays_and_the_rest_of_it_goes() {
     let expected = [
         (":status", "200"),
         ("vary", "authorization"),
+        ("strict-transport-security", "max-age=31536000"),
+        ("x-ratelimit-remaining", "7"),
         ("x-content-type-options", "nosniff"),
         ("content-security-policy", "sandbox"),
         ("content-type", "application/json"),
@@ -82,6 +86,10 @@ fn what_the_route_takes_off_an_ordinary_answer_is_taken_off_this_one() {
         "x-envoy-upstream-service-time",
         "nel",
         "report-to",
+        "x-powered-by",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
     ] {
         // Once where nothing else is to be changed, and once where something is.
         for other in [("etag", "x"), ("x-echo", sid_of(2).as_str())] {

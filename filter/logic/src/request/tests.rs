@@ -81,6 +81,35 @@ fn what_a_client_cannot_send_marks_an_approved_request() {
 }
 
 #[test]
+fn an_approved_request_says_whose_it_is_and_no_client_can_say_so_itself() {
+    let forged = |token: &str| {
+        let authorization = format!("Bearer {token}");
+        map(&[
+            (":method", b"GET"),
+            (":path", PATH.as_bytes()),
+            ("authorization", authorization.as_bytes()),
+            ("x-ib-gateway-user", b"another"),
+            ("x-ib-gateway-user", b"yet-another"),
+            ("x-ib-gateway-client", b"another"),
+        ])
+    };
+    let answer = active_with(json!({"client_id": "desk-app", "sub": "user-1"}));
+    let world = World::knowing("token", &answer);
+    for stream in [world.get("token"), world.open(forged(&token_named("token")), true)] {
+        assert_eq!(world.request_values(stream, "x-ib-gateway-client"), ["desk-app"]);
+        let users = world.request_values(stream, "x-ib-gateway-user");
+        let [user] = users.as_slice() else { panic!("{users:?}") };
+        assert!(user.len() == 16 && !user.contains("another"), "{user}");
+    }
+    let world = World::with(|policy| policy.names_callers = false);
+    let stream = world.open(forged(&token_named("token")), true);
+    world.answer(world.last_callout().id, &answer);
+    for name in ["x-ib-gateway-client", "x-ib-gateway-user"] {
+        assert!(world.request_values(stream, name).is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn a_signed_token_that_jwt_authn_has_not_seen_is_not_asked_about() {
     let world = World::with(|policy| policy.token_format = TokenFormat::Jwt);
     let send = |scheme: &str| {

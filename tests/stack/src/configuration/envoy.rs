@@ -19,6 +19,8 @@ pub const STATIC_UPSTREAM_FILE: &str = "development-static-upstream.yaml";
 
 const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const GATEWAY: &str = "gateway";
+/// Headers of every answer, in the routes' configuration.
+const ANSWER_HEADERS: &str = "response_headers_to_add";
 
 /// An overlay file of the folder `envoy/`.
 #[derive(Debug, Default, Deserialize)]
@@ -46,9 +48,7 @@ pub fn bootstrap(
     options: &StackOptions,
 ) -> Result<Value, StackError> {
     let mut bootstrap: Value = read_yaml(&folder.join(PRODUCTION_FILE))?;
-    let production_tls = gateway_filter_chain(&mut bootstrap)
-        .and_then(|chain| chain.get("transport_socket").cloned())
-        .filter(|_| options.gateway_tls);
+    let production_tls = options.gateway_tls.then(|| Tls::of(&mut bootstrap));
     let overlays =
         [DEVELOPMENT_FILE].into_iter().chain(static_upstream.then_some(STATIC_UPSTREAM_FILE));
     let mut plugin_patches = Vec::new();
@@ -74,10 +74,8 @@ pub fn bootstrap(
     if let Some(Value::Array(routes)) = gateway_routes(&mut bootstrap) {
         stage.apply_to_routes(routes);
     }
-    if let Some(tls) = production_tls
-        && let Some(Value::Object(chain)) = gateway_filter_chain(&mut bootstrap)
-    {
-        chain.insert("transport_socket".to_owned(), tls);
+    if let Some(tls) = production_tls {
+        tls.put_back(&mut bootstrap);
     }
     let mut patch = Value::Array(options.envoy_patch.clone());
     substitute(&mut patch, values, "envoy_patch")?;
@@ -85,6 +83,42 @@ pub fn bootstrap(
         apply(&mut bootstrap, operations, "envoy_patch")?;
     }
     Ok(bootstrap)
+}
+
+/// What of the production file is for TLS alone: the certificate, and the headers that ask browsers for it.
+struct Tls {
+    socket: Option<Value>,
+    metadata: Option<Value>,
+    answer_headers: Option<Value>,
+}
+
+impl Tls {
+    fn of(bootstrap: &mut Value) -> Self {
+        let routes = connection_manager(bootstrap).and_then(|manager| manager.get("route_config"));
+        let answer_headers = routes.and_then(|routes| routes.get(ANSWER_HEADERS).cloned());
+        let metadata =
+            gateway_listener(bootstrap).and_then(|listener| listener.get("metadata").cloned());
+        let chain = gateway_filter_chain(bootstrap);
+        Self {
+            socket: chain.and_then(|chain| chain.get("transport_socket").cloned()),
+            metadata,
+            answer_headers,
+        }
+    }
+
+    fn put_back(self, bootstrap: &mut Value) {
+        let routes =
+            connection_manager(bootstrap).and_then(|manager| manager.get_mut("route_config"));
+        put(routes, ANSWER_HEADERS, self.answer_headers);
+        put(gateway_listener(bootstrap), "metadata", self.metadata);
+        put(gateway_filter_chain(bootstrap), "transport_socket", self.socket);
+    }
+}
+
+fn put(object: Option<&mut Value>, name: &str, value: Option<Value>) {
+    if let (Some(Value::Object(object)), Some(value)) = (object, value) {
+        object.insert(name.to_owned(), value);
+    }
 }
 
 /// Whether the gateway's listener speaks TLS in this bootstrap.
@@ -128,8 +162,11 @@ fn connection_manager(bootstrap: &mut Value) -> Option<&mut Value> {
 }
 
 fn gateway_filter_chain(bootstrap: &mut Value) -> Option<&mut Value> {
-    let listeners = bootstrap.pointer_mut("/static_resources/listeners")?;
-    named_mut(listeners, GATEWAY)?.pointer_mut("/filter_chains/0")
+    gateway_listener(bootstrap)?.pointer_mut("/filter_chains/0")
+}
+
+fn gateway_listener(bootstrap: &mut Value) -> Option<&mut Value> {
+    named_mut(bootstrap.pointer_mut("/static_resources/listeners")?, GATEWAY)
 }
 
 fn named<'a>(items: Option<&'a Value>, name: &str) -> Option<&'a Value> {
