@@ -27,6 +27,8 @@ WAYS = {
         "--set",
         "serviceMonitor.labels.release=prometheus",
         "--set",
+        "prometheusRule.enabled=true,prometheusRule.gateway=true,prometheusRule.labels.release=prometheus",
+        "--set",
         f"image.digest={DIGEST}",
         "--set",
         "priorityClassName=high",
