@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{Router, body::Bytes, routing::post};
 use ib_end_to_end::{
-    Deployment, FEEDS, LOOPBACK_REDIRECT, LoggedRequest, PATIENCE, PUBLIC_CLIENT, Recorder,
+    Deployment, FEEDS, LOOPBACK_REDIRECT, LoggedRequest, PATIENCE, PUBLIC_CLIENT, Part, Recorder,
     Snippet, StackOptions, envoy_program, eventually, forged_token, free_port, minor_version,
     unique, unique_hex,
 };
@@ -150,7 +150,7 @@ fn one_trace_and_one_request_id_lead_through_every_part_also_where_the_client_be
         let request_id = answer.header("x-request-id").expect("a request id");
 
         // Envoy's access log, found by the request id that the client was told.
-        let access = record(&gateway.stack().access_log(), "request_id", &request_id);
+        let access = record(&gateway.stack().access_log(), "/request_id", &request_id);
         assert!(access["path"].as_str().unwrap().contains(&mark), "{access}");
         let trace = trace_of(access["traceparent"].as_str().unwrap_or_default());
         assert_eq!(trace == client.0, client_began, "{access}");
@@ -160,6 +160,12 @@ fn one_trace_and_one_request_id_lead_through_every_part_also_where_the_client_be
         assert_eq!(asked.len(), 1, "{asked:?}");
         assert!(asked[0].starts_with("POST /introspect"), "{asked:?}");
         assert!(asked[0].contains(&trace), "{trace} is not in {asked:?}");
+
+        // The service's own record of that question.
+        let log = gateway.stack().log_file(Part::Service);
+        let answered = record(&log, "/span/request_id", &request_id);
+        assert_eq!(answered["span"]["trace_id"], json!(trace), "{answered}");
+        assert_eq!(answered["span"]["endpoint"], json!("/introspect"), "{answered}");
 
         // IntelligenceBank.
         let arrived = gateway.simulator().requests_marked(&mark);
@@ -215,10 +221,10 @@ fn a_line_of_the_audit_log_leads_to_the_access_log_and_to_what_intelligencebank_
     client.refresh(&grant.refresh_token).with_status(200);
 
     for (event, path) in [("login_begun", "/authorize"), ("token_refreshed", "/token")] {
-        let line = record(&audit, "event", event);
+        let line = record(&audit, "/event", event);
         let request_id = line["request_id"].as_str().unwrap_or_else(|| panic!("{line}"));
         let trace = line["trace_id"].as_str().unwrap_or_else(|| panic!("{line}"));
-        let access = record(&gateway.stack().access_log(), "request_id", request_id);
+        let access = record(&gateway.stack().access_log(), "/request_id", request_id);
         assert_eq!(access["path"], json!(path), "{access}");
         assert_eq!(trace_of(access["traceparent"].as_str().unwrap_or_default()), trace);
         // The service's own span of that request has the same id.
@@ -229,7 +235,7 @@ fn a_line_of_the_audit_log_leads_to_the_access_log_and_to_what_intelligencebank_
         });
     }
     // IntelligenceBank was asked for the login within the trace of the request that wanted it.
-    let begun = record(&audit, "event", "login_begun");
+    let begun = record(&audit, "/event", "login_begun");
     let trace = begun["trace_id"].as_str().unwrap();
     let asked: Vec<LoggedRequest> = gateway
         .simulator()
@@ -268,13 +274,13 @@ fn a_collector_that_is_dead_costs_clients_nothing() {
     gateway.send(&gateway.proxied("GET", "/x").bearer(&forged_token())).with_status(401);
 }
 
-/// The record of a file of JSON lines whose field has this value.
+/// The record of a file of JSON lines that has this value at this place (RFC 6901).
 #[track_caller]
-fn record(file: &std::path::Path, field: &str, value: &str) -> Value {
+fn record(file: &std::path::Path, pointer: &str, value: &str) -> Value {
     eventually("the record", PATIENCE, || {
         let text = fs::read_to_string(file).ok()?;
         let mut records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        records.find(|record| record[field] == json!(value))
+        records.find(|record| record.pointer(pointer) == Some(&json!(value)))
     })
 }
 
