@@ -19,7 +19,10 @@ use crate::http::{Request, Response};
 /// By how much the rules' windows and waits are shortened.
 const FASTER: u32 = 10;
 /// What `prometheus.yml` scrapes, as it is shipped.
-const SHIPPED_TARGETS: [&str; 2] = ["envoy:9902", "service:8082"];
+const SHIPPED_TARGETS: [&str; 2] = [
+    "dns_sd_configs:\n      - { names: [envoy], type: A, port: 9902 }",
+    "dns_sd_configs:\n      - { names: [service], type: A, port: 8082 }",
+];
 
 /// One result of a query.
 #[derive(Debug, Clone)]
@@ -59,7 +62,8 @@ impl Prometheus {
         let mut text = fs::read_to_string(shipped.join("prometheus.yml")).expect("prometheus.yml");
         for (target, address) in SHIPPED_TARGETS.iter().zip([envoy_stats, service_internal]) {
             assert!(text.contains(target), "prometheus.yml scrapes no {target}");
-            text = text.replace(target, &address.to_string());
+            let given = format!("static_configs: [{{ targets: [\"{address}\"] }}]");
+            text = text.replace(target, &given);
         }
         assert!(text.contains("15s") && text.contains("10s"), "other intervals than expected");
         let text = text.replace("15s", "1s").replace("10s", "1s");
