@@ -74,6 +74,10 @@ test-openapi:
 .PHONY: test-stores
 test-stores:
 	@scripts/test-stores.sh
+# The alert rules and the dashboard, by a real Prometheus.
+.PHONY: test-observability
+test-observability:
+	@scripts/test-observability.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -29,12 +29,15 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    schemathesis over the OpenAPI documents of a real service
   make test-stores the service's stores on a real redis-server and on a DynamoDB server (moto), which it
                    installs; two instances on each
+  make test-observability
+                   the alert rules, the dashboard, and a real Prometheus on a running stack that is broken
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-flood an honest client beside others who flood at ten times a limit (a quiet machine; ~4 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
   make soak        a million requests with a million tokens; Envoy's memory must stay flat
-  make schema      write the plugin's JSON schema, the table of its settings, and the OpenAPI documents
+  make schema      write the plugin's JSON schema, the table of its settings, the OpenAPI documents, and the
+                   chart's copy of the alert rules
 
   make build       the programs, into target/run/bin
   make plugin      the filter, into target/run/bin/plugin.wasm
@@ -53,6 +56,8 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   RUN_DIRECTORY      target/run       configuration, secrets, store, logs, process ids
   ENVOY              (found)          the Envoy binary; else the pinned one, else the one on the PATH
   ENVOY_VERSION      1.40.0           the pinned version to fetch (1.40.0 or 1.36.2)
+  PROMETHEUS, PROMTOOL
+                     (found)          the programs of "make test-observability"; else those on the PATH
   REDIS_SERVER       (found)          the redis-server of "make test-stores"; else the one on the PATH
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
   ROUNDS             1000             how often "make kill-rounds" kills the service

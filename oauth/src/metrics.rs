@@ -38,8 +38,8 @@ const TLS_RELOADS: &str = "oauth_internal_tls_reloads_total";
 const TLS_REFUSED: &str = "oauth_internal_tls_refused_total";
 const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
 /// Upper bounds of the histogram's buckets, in seconds.
-const BUCKETS: [f64; 12] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+const BUCKETS: [f64; 15] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
@@ -340,6 +340,9 @@ impl Metrics {
         let waiting = SharedString::from("Polls of the revocation feed that wait for an event.");
         self.recorder.describe_gauge(KeyName::from(FEED_WAITING), Some(Unit::Count), waiting);
         self.feed_waiting(0.0);
+        for event in ["begun", "completed", "failed"] {
+            self.count(LOGINS, &[("event", event)], 0);
+        }
         for what in ["session", "access_token"] {
             self.count(REVOCATIONS, &[("what", what)], 0);
         }

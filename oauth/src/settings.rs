@@ -198,6 +198,8 @@ pub(crate) struct IntelligenceBankSettings {
     pub(crate) poll_interval: Duration,
     /// Where a platform ends a session, from the host on; IntelligenceBank documents none.
     pub(crate) logout_path: Option<String>,
+    /// Whether its requests carry the trace that they belong to (`traceparent`).
+    pub(crate) propagate_trace: bool,
     pub(crate) bounds: UpstreamBounds,
     /// Development only.
     pub(crate) allow_private_addresses: bool,

@@ -13,7 +13,7 @@ use crate::settings::{Settings, TelemetrySettings};
 mod traces;
 
 use traces::Exporter;
-pub(crate) use traces::{TRACES, carry_on};
+pub(crate) use traces::{TRACES, carry_on, trace_headers};
 
 /// The crate whose debug and trace lines are known to hold no secret.
 const OWN_TARGET: &str = "ib_oauth";

@@ -1,4 +1,4 @@
-"""Runs the tests of this folder, and ends with a line of its own that counts them."""
+"""Runs the tests of this folder, or of the one that is named, and ends with a line of its own that counts them."""
 
 import pathlib
 import sys
@@ -11,7 +11,8 @@ def whole(test):
 
 
 def main():
-    folder = pathlib.Path(__file__).parent
+    folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
+    folder = folder if folder.is_dir() else folder.parent
     suite = unittest.defaultTestLoader.discover(str(folder), top_level_dir=str(folder))
     result = unittest.TextTestRunner(verbosity=2, stream=sys.stderr).run(suite)
     failed = {whole(test) for test, _ in result.failures + result.errors}

@@ -27,6 +27,8 @@ WAYS = {
         "--set",
         "serviceMonitor.labels.release=prometheus",
         "--set",
+        "prometheusRule.enabled=true,prometheusRule.gateway=true,prometheusRule.labels.release=prometheus",
+        "--set",
         f"image.digest={DIGEST}",
         "--set",
         "priorityClassName=high",
@@ -116,6 +118,25 @@ class Rendered(unittest.TestCase):
         }
         self.assertEqual(paths["livenessProbe"], {"path": "/healthz", "port": "internal"})
         self.assertEqual(paths["readinessProbe"], {"path": "/readyz", "port": "internal"})
+
+    def test_the_alerts_are_those_of_the_observability_folder_with_a_link_that_leads_somewhere(self):
+        base = "https://example.com/ib-gateway/"
+        on = ["--set", "prometheusRule.enabled=true", "--set", f"prometheusRule.runbookBaseUrl={base}"]
+        with_envoy = [*on, "--set", "prometheusRule.gateway=true"]
+        for options, names in [(on, ["service"]), (with_envoy, ["service", "gateway"])]:
+            rendered = [o for o in helm_template(*options) if o["kind"] == "PrometheusRule"]
+            wanted = []
+            for name in names:
+                text = (ROOT / f"deploy/observability/rules/{name}.yml").read_text()
+                text = text.replace("runbook_url: docs/", f"runbook_url: {base}docs/")
+                wanted += yaml.safe_load(text)["groups"]
+            self.assertEqual([o["spec"]["groups"] for o in rendered], [wanted])
+        self.assertEqual([o for o in helm_template() if o["kind"] == "PrometheusRule"], [])
+
+    def test_the_service_is_scraped_as_the_job_that_the_alerts_know(self):
+        (monitor,) = [o for o in helm_template(*WAYS["everything"]) if o["kind"] == "ServiceMonitor"]
+        relabelled = monitor["spec"]["endpoints"][0]["relabelings"]
+        self.assertEqual(relabelled, [{"targetLabel": "job", "replacement": "oauth"}])
 
     def test_the_internal_port_is_for_the_gateway_alone(self):
         policy = named(helm_template(), "NetworkPolicy", "ib-gateway")["spec"]

@@ -60,9 +60,11 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         request_id,
     );
     telemetry::carry_on(&traced, request.headers());
-    let span = traced.in_scope(|| tracing::info_span!("request", request_id, endpoint));
-    let begun = app.clock.monotonic();
     let trace_id = trace_id(request.headers()).map(str::to_owned);
+    let span = traced.in_scope(|| {
+        tracing::info_span!("request", request_id, trace_id = trace_id.as_deref(), endpoint)
+    });
+    let begun = app.clock.monotonic();
     let named = Some(request_id.as_str()).filter(|id| !id.is_empty());
     let origin = Origin::new(&app.audit, named, trace_id.as_deref());
     let response =

@@ -31,6 +31,16 @@ impl Metrics {
         let help = "Requests answered with an error, by endpoint, cause and whose fault it was.";
         let help = SharedString::from(help);
         self.recorder.describe_counter(KeyName::from(ERRORS), Some(Unit::Count), help);
+        // Of the gateway's questions, what an alert looks at.
+        for endpoint in [ib_contract::INTROSPECT_PATH, ib_contract::REVOCATIONS_PATH] {
+            let labels = vec![
+                Label::from_static_parts("endpoint", endpoint),
+                Label::from_static_parts("cause", "gateway_credential"),
+                Label::from_static_parts("fault", "client"),
+            ];
+            let key = Key::from_parts(ERRORS, labels);
+            self.recorder.register_counter(&key, &METADATA).increment(0);
+        }
     }
 }
 

@@ -23,5 +23,8 @@ impl Metrics {
         self.recorder.describe_counter(KeyName::from(OPERATIONS), Some(Unit::Count), help);
         let help = SharedString::from("Time until the store had done an operation.");
         self.recorder.describe_histogram(KeyName::from(DURATIONS), Some(Unit::Seconds), help);
+        for operation in ["get", "get_many", "apply", "purge", "ready"] {
+            self.count(OPERATIONS, &[("operation", operation), ("outcome", "failed")], 0);
+        }
     }
 }

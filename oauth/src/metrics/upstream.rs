@@ -44,5 +44,10 @@ impl Metrics {
         self.recorder.describe_counter(KeyName::from(REQUESTS), Some(Unit::Count), help);
         let help = SharedString::from("Time until IntelligenceBank answered or did not.");
         self.recorder.describe_histogram(KeyName::from(DURATIONS), Some(Unit::Seconds), help);
+        for request in [UpstreamRequest::Begin, UpstreamRequest::Read] {
+            for outcome in ["unreachable", "limited"] {
+                self.count(REQUESTS, &[("request", request.label()), ("outcome", outcome)], 0);
+            }
+        }
     }
 }

@@ -115,6 +115,10 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let internal_tls = file.internal_tls.map(|file| internal_tls::check(file, found));
     let audit = audit::check(file.audit, found);
     let telemetry = telemetry::check(file.telemetry, found);
+    if intelligencebank.propagate_trace && telemetry.otlp_endpoint.is_none() {
+        let reason = "needs telemetry.otlp_endpoint: without it there are no spans to speak of";
+        found.add("intelligencebank.propagate_trace", reason);
+    }
     let clients = clients::check(file.clients, found);
     let registration =
         client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
@@ -286,6 +290,7 @@ fn intelligencebank(
             file.poll_interval_milliseconds,
             0..=10_000,
         ),
+        propagate_trace: file.propagate_trace,
         logout_path: file.logout_path.inspect(|path| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
             if !path.starts_with('/') || !path.bytes().all(plain) || path.contains("..") {

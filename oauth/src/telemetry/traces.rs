@@ -7,7 +7,9 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use axum::http::HeaderMap;
 use opentelemetry::{KeyValue, propagation::TextMapPropagator as _, trace::TracerProvider as _};
-use opentelemetry_http::{Bytes, HeaderExtractor, HttpClient, HttpError, Request, Response};
+use opentelemetry_http::{
+    Bytes, HeaderExtractor, HeaderInjector, HttpClient, HttpError, Request, Response,
+};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::{
     Resource,
@@ -87,6 +89,15 @@ pub(crate) fn carry_on(span: &Span, headers: &HeaderMap) {
     let parent = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
     // Without an exporter there is nothing to carry on.
     span.set_parent(parent).ok();
+}
+
+/// The headers that carry the present span on to whoever is asked now (W3C Trace Context); none where
+/// nothing is traced.
+pub(crate) fn trace_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let context = Span::current().context();
+    TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(&mut headers));
+    headers
 }
 
 /// The exporter's way to the collector: the HTTP client that the service has anyway, on a runtime of the

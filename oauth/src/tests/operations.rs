@@ -105,6 +105,45 @@ async fn every_metric_that_an_operator_scrapes_is_explained() {
     assert_eq!(shown.len(), documented.iter().sum::<usize>(), "{shown:?}");
 }
 
+/// Prometheus sees the first event of a kind only where its series was there before, at 0.
+#[test]
+fn the_first_failure_raises_a_series_that_an_alert_already_sees() {
+    let rendered = Metrics::new().render();
+    for series in [
+        r#"oauth_logins_total{event="failed"}"#,
+        r#"oauth_renewals_total{cause="near_expiry",result="unreachable"}"#,
+        r#"oauth_replays_total{what="refresh_token"}"#,
+        r#"oauth_errors_total{endpoint="/introspect",cause="gateway_credential",fault="client"}"#,
+        r#"oauth_errors_total{endpoint="/revocations",cause="gateway_credential",fault="client"}"#,
+        r#"oauth_store_operations_total{operation="apply",outcome="failed"}"#,
+        r#"oauth_store_operations_total{operation="get",outcome="failed"}"#,
+        r#"oauth_upstream_requests_total{request="begin",outcome="unreachable"}"#,
+        r#"oauth_upstream_requests_total{request="read",outcome="limited"}"#,
+        r#"oauth_limited_total{limit="address",endpoint="token"}"#,
+        "oauth_platform_circuits_opened_total",
+        r#"oauth_audit_events_total{result="lost"}"#,
+        r#"oauth_key_reloads_total{result="failure"}"#,
+        "oauth_key_polls_failed_total",
+        "oauth_records_of_unknown_keys_total",
+        r#"oauth_internal_tls_reloads_total{result="unusable"}"#,
+    ] {
+        assert!(rendered.contains(&format!("{series} 0\n")), "{series}: {rendered}");
+    }
+}
+
+/// A quantile is as exact as the bounds of the buckets around it.
+#[tokio::test]
+async fn a_request_over_the_five_seconds_of_the_alerts_is_told_from_one_below() {
+    let kit = Kit::new();
+    kit.app.metrics.request("/slow", 200, Duration::from_millis(4_900));
+    kit.app.metrics.request("/slow", 200, Duration::from_millis(5_100));
+    for (bound, count) in [("2.5", "0"), ("5", "1"), ("10", "2")] {
+        let series =
+            format!(r#"oauth_request_duration_seconds_bucket{{endpoint="/slow",le="{bound}"}}"#);
+        assert_eq!(kit.metric(&series), count, "{series}");
+    }
+}
+
 #[tokio::test]
 async fn an_operator_sees_what_the_platform_and_the_store_were_asked_and_how_it_ended() {
     let kit = Kit::new();

@@ -3,7 +3,7 @@
 
 use ib_contract::Secret;
 use reqwest::{
-    Client, Method,
+    Client, Method, RequestBuilder,
     header::{self, HeaderValue},
 };
 
@@ -11,7 +11,7 @@ use super::{
     Answer, BegunLogin, ClientError, Ended, LoginProgress, LoginUpstream, UpstreamError,
     https::{self, ReadError},
 };
-use crate::settings::IntelligenceBankSettings;
+use crate::{settings::IntelligenceBankSettings, telemetry};
 
 mod wire;
 
@@ -20,6 +20,7 @@ pub(crate) struct IntelligenceBank {
     http: Client,
     maximum_response_bytes: usize,
     logout_path: Option<String>,
+    propagate_trace: bool,
 }
 
 impl IntelligenceBank {
@@ -28,12 +29,18 @@ impl IntelligenceBank {
             http: https::client(settings, settings.connect_timeout, settings.request_timeout)?,
             maximum_response_bytes: settings.maximum_response_bytes,
             logout_path: settings.logout_path.clone(),
+            propagate_trace: settings.propagate_trace,
         })
+    }
+
+    /// A request, in the trace that it belongs to where the settings want that to be told.
+    fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        if self.propagate_trace { request.headers(telemetry::trace_headers()) } else { request }
     }
 
     async fn ask(&self, method: Method, url: &str) -> Result<(u16, Vec<u8>), UpstreamError> {
         let response = self
-            .http
             .request(method, url)
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, "application/json")
@@ -79,7 +86,8 @@ impl LoginUpstream for IntelligenceBank {
             let mut value =
                 HeaderValue::from_str(sid.expose()).map_err(|_| UpstreamError::Unusable("sid"))?;
             value.set_sensitive(true);
-            let asked = self.http.post(format!("https://{host}{path}")).header("sid", value);
+            let asked =
+                self.request(Method::POST, &format!("https://{host}{path}")).header("sid", value);
             let response = asked.send().await.map_err(unreachable)?;
             match response.status().as_u16() {
                 200..=299 => Ok(Ended::Yes),

@@ -28,6 +28,7 @@ mod page;
 mod pkce;
 mod process;
 mod production;
+mod prometheus;
 mod random;
 mod recorder;
 mod simulator;
@@ -56,6 +57,7 @@ pub use production::{
     PRODUCTION_NAME, Snippet, envoys_at_hand, minor_version, production_bootstrap,
     production_folder,
 };
+pub use prometheus::{Found, Prometheus, observability_folder, rule_files};
 pub use random::{forged_token, unique, unique_hex};
 pub use recorder::Recorder;
 pub use simulator::{API_HOST, FOREIGN_HOST, LoggedRequest, PLATFORM_HOST, Simulator};

@@ -12,6 +12,9 @@ fn a_collector_that_cannot_be_one_is_refused_with_its_field() {
     }
     refused("telemetry.sample", |_, text| with(&text, "{ sample: 1.5 }"));
     refused("telemetry.sample", |_, text| with(&text, "{ sample: -0.1 }"));
+    refused("intelligencebank.propagate_trace", |_, text| {
+        text.replace("  # propagate_trace: false", "  propagate_trace: true")
+    });
     let folder = tempfile::tempdir().unwrap();
     let text =
         with(&example(&folder), "{ otlp_endpoint: \"http://collector:4318/\", sample: 0.5 }");

@@ -62,6 +62,7 @@ pub(in crate::upstreams) fn settings(
         login_deadline_seconds: 300,
         poll_interval: Duration::ZERO,
         logout_path: None,
+        propagate_trace: false,
         bounds: UpstreamBounds {
             concurrent: 10,
             concurrent_per_platform: 10,
