@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::{Router, body::Bytes, routing::post};
 use ib_end_to_end::{
     Deployment, FEEDS, LOOPBACK_REDIRECT, LoggedRequest, PATIENCE, PUBLIC_CLIENT, Part, Recorder,
-    Snippet, StackOptions, envoy_program, eventually, forged_token, free_port, minor_version,
-    unique, unique_hex,
+    Snippet, StackOptions, envoy_program, envoys_at_hand, eventually, forged_token, free_port,
+    minor_version, production_bootstrap, production_folder, unique, unique_hex, validate_with,
 };
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest, common::v1::any_value::Value as Known,
@@ -93,9 +93,12 @@ impl Collector {
     }
 }
 
-/// Whether the Envoy under test is one that cannot say its span's id, which the overlay wants.
+/// The first Envoy 1.x that can say its span's id, which the overlay wants.
+const SAYS_SPANS_SINCE: u32 = 38;
+
+/// Whether the Envoy under test cannot take the overlay.
 fn is_too_old() -> bool {
-    let is_too_old = minor_version(&envoy_program()) <= 36;
+    let is_too_old = minor_version(&envoy_program()) < SAYS_SPANS_SINCE;
     if is_too_old {
         eprintln!("skipped: this Envoy does not take envoy/tracing.yaml");
     }
@@ -247,6 +250,23 @@ fn a_line_of_the_audit_log_leads_to_the_access_log_and_to_what_intelligencebank_
         .filter(|request| request.raw_path == "/v1/auth/app/token")
         .collect();
     assert_eq!(asked.len(), 1, "{asked:?}");
+}
+
+#[test]
+fn the_overlay_is_taken_by_the_envoys_that_can_say_a_spans_id_and_refused_by_the_others() {
+    let folder = production_folder();
+    let mut bootstrap = production_bootstrap();
+    let operations = Value::Array(Snippet::read("tracing.yaml").bootstrap);
+    let patch: json_patch::Patch = serde_json::from_value(operations).unwrap();
+    json_patch::patch(&mut bootstrap, &patch).unwrap();
+    fs::write(folder.path().join("tracing.json"), bootstrap.to_string()).unwrap();
+    for envoy in &envoys_at_hand() {
+        let minor = minor_version(envoy);
+        let output = validate_with(envoy, folder.path(), "tracing.json");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.success(), minor >= SAYS_SPANS_SINCE, "1.{minor}: {said}");
+        assert!(output.status.success() || said.contains("SPAN_ID"), "1.{minor}: {said}");
+    }
 }
 
 #[test]
