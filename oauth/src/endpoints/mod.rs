@@ -20,6 +20,7 @@ mod authorize;
 mod caller;
 mod cookie;
 mod health;
+mod html;
 mod introspect;
 mod logout;
 mod metadata;
