@@ -23,6 +23,7 @@ use crate::{
 mod audit;
 mod client_sources;
 mod clients;
+mod console;
 mod internal_tls;
 mod keys;
 mod limits;
@@ -115,7 +116,9 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let internal_tls = file.internal_tls.map(|file| internal_tls::check(file, found));
     let audit = audit::check(file.audit, found);
     let telemetry = telemetry::check(file.telemetry, found);
-    let clients = clients::check(file.clients, found);
+    let console = console::check(file.console, &issuer, found);
+    let console_enabled = console.is_some();
+    let clients = clients::check(file.clients, console, found);
     let registration =
         client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
     let client_documents = client_sources::documents(file.client_documents, found);
@@ -150,6 +153,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             limits,
             internal_tls,
             clients,
+            console_enabled,
             registration,
             client_documents,
             in_development,
