@@ -75,13 +75,16 @@ export async function assertAccessible(page, what) {
   assert.ok(page_width <= window_width, `${what} scrolls sideways: ${page_width} > ${window_width}`);
 }
 
+/** The height of the window of a picture, which is as high as its page and at least that. */
+const PICTURE_HEIGHT = 400;
+
 /** Looks at a page as it is: at three widths, light and dark, with axe. `take` may keep a picture. */
 export async function look(page, what, take) {
   const before = page.viewportSize();
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [320, 768, 1280]) {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      await page.setViewportSize({ width, height: 900 });
+      await page.setViewportSize({ width, height: PICTURE_HEIGHT });
       await assertAccessible(page, `${what}, ${width} px, ${colorScheme}`);
       await take?.(`${what}-${width}-${colorScheme}`);
     }

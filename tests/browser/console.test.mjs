@@ -172,6 +172,26 @@ test("what an answer holds is text, whatever it looks like", async () => {
   assert.equal(await page.locator("#received *").count(), 0);
 });
 
+test("under a stage the console works likewise", async () => {
+  const own = stack;
+  stack = await startStack({ stage: "/dev" });
+  try {
+    // Its simulator has keys and places of its own.
+    const other = await startBrowser(stack);
+    await context.close();
+    ({ context, wrong } = await startContext(other));
+    page = await context.newPage();
+    await logInToConsole();
+    await button("Send").click();
+    await status().filter({ hasText: "200 OK" }).waitFor();
+    assert.match(await page.locator("#sent").textContent(), /^GET http:\/\/127\.0\.0\.1:\d+\/dev\/proxy\//);
+    await other.close();
+  } finally {
+    await stack.stop();
+    stack = own;
+  }
+});
+
 test("the console is accessible in every state, at any width, light and dark", async () => {
   const picture = keepPicture(page);
   await page.goto(`${stack.base}/console`);

@@ -59,7 +59,7 @@ async fn a_person_without_a_script_logs_in_by_link_and_button() {
     let kit = Kit::new();
     let page = waiting(&kit).await;
     assert!(page.text.contains("https://company.intelligencebank.com/auth/?login=0"));
-    assert!(page.text.contains("<h1>Log in at company.<wbr>intelligencebank.<wbr>com</h1>"));
+    assert!(page.text.contains("<span>company.<wbr>intelligencebank.<wbr>com</span></h1>"));
     assert!(page.text.contains("MCP client") && page.text.contains("127.0.0.1"));
     let token = hidden(&page, "poll_token");
     let go_on = || with_cookie(post("/authorize", &[("poll_token", &token)]), &page);

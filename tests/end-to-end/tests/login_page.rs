@@ -5,8 +5,10 @@ use std::sync::LazyLock;
 
 use ib_end_to_end::{
     Deployment, Form, Grant, LOOPBACK_REDIRECT, LoggedRequest, OAuthClient, PATIENCE,
-    PLATFORM_HOST, PUBLIC_CLIENT, Page, Request, Response, Verifier, eventually, unique,
+    PLATFORM_HOST, PUBLIC_CLIENT, Page, Request, Response, StackOptions, Verifier, eventually,
+    unique,
 };
+use serde_json::json;
 use url::Url;
 
 static GATEWAY: LazyLock<Deployment> = LazyLock::new(Deployment::shared);
@@ -175,6 +177,25 @@ fn a_form_whose_request_was_tampered_with_is_judged_like_a_link() {
     let answer = send(&form.with(&name, &tampered).with("platform_url", PLATFORM_HOST), None);
     assert_eq!(answer.status, 400, "{answer:?}");
     assert!(answer.header("location").is_none(), "{answer:?}");
+}
+
+#[test]
+fn where_no_setting_asks_for_the_console_neither_it_nor_its_client_is_there() {
+    let options =
+        StackOptions { service_settings: json!({ "console": null }), ..StackOptions::default() };
+    let Some(gateway) = Deployment::own(options) else { return };
+    let here = GATEWAY.send(&Request::get("/console")).with_status(200);
+    assert!(here.text().contains("gateway-console"), "{here:?}");
+    for path in ["/console", "/assets/console.js", "/assets/console.css"] {
+        assert_eq!(gateway.send(&Request::get(path)).status, 404, "{path}");
+    }
+    let target = format!(
+        "/authorize?response_type=code&client_id=gateway-console&redirect_uri={}/console",
+        gateway.base_url()
+    );
+    let refused = gateway.send(&Request::get(target).header("accept", "text/html"));
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.text().contains("not registered"), "{refused:?}");
 }
 
 /// The form of the page that an application's link opens.
