@@ -230,22 +230,47 @@ test("the poll comes each second and never twice at once, however slow the servi
 });
 
 test("login_complete is heard from the platform's window, and from no other origin", async () => {
+  // Counts the questions as they are asked, and those whose answer the page has read.
+  await page.addInitScript(() => {
+    const ask = globalThis.fetch;
+    globalThis.asked = 0;
+    globalThis.answered = 0;
+    globalThis.fetch = async (...question) => {
+      globalThis.asked += 1;
+      const response = await ask(...question);
+      const read = response.json.bind(response);
+      response.json = () => read().finally(() => (globalThis.answered += 1));
+      return response;
+    };
+  });
   await page.clock.install();
   await page.clock.pauseAt(Date.now() + SECOND);
   await enterPlatform(page, begin(stack, callback));
   const popup = await openPlatform(page);
-  const polls = countPolls();
-  const tell = (window) => window.evaluate(() => globalThis.opener.postMessage("login_complete", "*"));
   const opened = context.waitForEvent("page");
   await page.evaluate((url) => void globalThis.open(url), `${callback.origin}/callback`);
   const stranger = await opened;
   await stranger.waitForLoadState();
-  await tell(stranger);
-  // The messages of one page come in their order: had the stranger been heard, there would be two.
-  const asked = page.waitForRequest("**/authorize/poll?*");
-  await tell(popup);
-  await asked;
-  assert.equal(polls.count, 1);
+  // Messages of one window come in their order: when the second one is there, the first one was.
+  const tell = async (window) => {
+    const came = page.evaluate(
+      () => new Promise((resolve) => addEventListener("message", ({ data }) => data === "told" && resolve())),
+    );
+    await window.evaluate(() => ["login_complete", "told"].forEach((words) => globalThis.opener.postMessage(words, "*")));
+    await came;
+  };
+  const quiet = () => page.waitForFunction(() => globalThis.asked === globalThis.answered);
+  for (const [window, questions] of [
+    [stranger, 0],
+    [popup, 1],
+    [stranger, 0],
+    [popup, 1],
+  ]) {
+    await quiet();
+    const before = await page.evaluate(() => globalThis.asked);
+    await tell(window);
+    assert.equal((await page.evaluate(() => globalThis.asked)) - before, questions, window.url());
+  }
 });
 
 test("a page that loses the connection says so, and goes on when it is back", async () => {
