@@ -67,6 +67,12 @@ test-oldest-envoy:
 .PHONY: test-manifests
 test-manifests:
 	@scripts/test-manifests.sh
+# The login page and the console in a real Chromium; `pictures` also writes those of the documents.
+.PHONY: test-browser pictures
+test-browser:
+	@scripts/test-browser.sh
+pictures:
+	@scripts/pictures.sh
 .PHONY: test-openapi
 test-openapi:
 	@scripts/test-openapi.sh

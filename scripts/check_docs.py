@@ -17,6 +17,7 @@ SKIPPED = {"node_modules", ".git"}
 
 RUST_TEST = re.compile(r"#\[(?:tokio::)?test\b[^\]]*\]\s*(?:#\[[^\]]*\]\s*)*(?:async )?fn (\w+)")
 PYTHON_TEST = re.compile(r"^ +def (test_\w+)\(self", re.MULTILINE)
+JAVASCRIPT_TEST = re.compile(r'^test\("([^"]+)"', re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
@@ -75,12 +76,14 @@ def is_path(name):
 
 
 def tests():
-    """The names of all tests in Rust and Python."""
+    """The names of all tests in Rust, Python and JavaScript."""
     names = set()
     for path in files("*.rs"):
         names.update(RUST_TEST.findall(path.read_text(encoding="utf-8")))
     for path in files("test_*.py"):
         names.update(PYTHON_TEST.findall(path.read_text(encoding="utf-8")))
+    for path in files("*.test.mjs"):
+        names.update(JAVASCRIPT_TEST.findall(path.read_text(encoding="utf-8")))
     return names
 
 

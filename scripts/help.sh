@@ -23,6 +23,9 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    kills the service at random moments under load and checks that nothing is lost
   make test-oldest-envoy
                    the end-to-end tests on the oldest Envoy that is supported (1.36.2)
+  make test-browser
+                   the login page and the console in a real Chromium (npm; installs Debian's chromium)
+  make pictures    write the pictures of the documents, docs/images/
   make test-manifests
                    the manifests for Istio and Envoy Gateway, and the Helm chart
   make test-openapi
@@ -66,7 +69,9 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   BENCH_FLAGS        (none)           further options of the three above; --help lists them
   IB_GATEWAY_CRD_SCHEMAS
                      (none)           a folder of schemas of custom resources, for "make test-manifests"
-  CHROMIUM           (found)          the browser of "make browser"
+  CHROMIUM           (found)          the browser of "make browser" and "make test-browser"
+  IB_GATEWAY_PICTURES
+                     (none)           a folder for pictures of every page, of "make test-browser"
   IB_GATEWAY_CACHE   $cache
                                       what is fetched or built once
   CARGO_TARGET_DIR   (in the cache)   cargo's target folder, shared by clones

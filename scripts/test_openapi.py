@@ -74,6 +74,7 @@ def write_settings(folder, ports):
             "login": {**off, "platform": none}, "poll": {"address": none}, "token": off, "introspect": off,
             "revoke": off, "register": {"address": none}, "failed_authentication": {"address": none},
         },
+        "console": {"enabled": True},
         "registration": {"enabled": True, "redirect_hosts": ["app.example.com"]},
         "intelligencebank": {"extra_ca_file": str(folder / "ca.pem")},
         "development": {

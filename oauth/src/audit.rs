@@ -24,7 +24,7 @@ mod tests;
 mod writer;
 
 pub(crate) use event::{Entry, Event, Outcome};
-pub(crate) use origin::{Origin, carried, claimed_client, record};
+pub(crate) use origin::{Origin, carried, claimed_client, record, request_id};
 use writer::{Message, Output, Writer};
 
 /// Where the log goes.

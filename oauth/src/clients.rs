@@ -20,6 +20,9 @@ pub(crate) use redirect::RegisteredRedirect;
 pub(crate) use registered::{ID_PREFIX, Registered};
 pub(crate) use registry::{Clients, ConfiguredClients, still_granted};
 
+/// The id of the console's client.
+pub(crate) const CONSOLE_CLIENT: &str = "gateway-console";
+
 /// How a client proves who it is.
 #[derive(Debug)]
 pub(crate) enum ClientKind {

@@ -93,6 +93,8 @@ pub struct Settings {
     pub(crate) audit: AuditSettings,
     pub(crate) telemetry: TelemetrySettings,
     pub(crate) clients: ConfiguredClients,
+    /// Whether the console is served. Its client is then among the clients.
+    pub(crate) console_enabled: bool,
     /// `None`: clients cannot register themselves.
     pub(crate) registration: Option<RegistrationSettings>,
     /// `None`: a client id that is a URL is not known.

@@ -62,7 +62,8 @@ def main():
     [(action, fields)] = Page(read(browser.open(url, timeout=PATIENCE))).forms
     waiting = Page(read(submit(action, fields | {"platform_url": PLATFORM})))
     log_in(waiting.links["open"])
-    [(action, fields)] = waiting.forms
+    # The first of its forms is the Continue button, the other one begins again.
+    action, fields = waiting.forms[0]
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:

@@ -9,6 +9,11 @@ tokio::task_local! {
     static ORIGIN: Origin;
 }
 
+/// The id of the request that is being answered, if its log line has one: what a person may quote.
+pub(crate) fn request_id() -> Option<String> {
+    ORIGIN.try_with(|origin| origin.request_id().map(str::to_owned)).ok().flatten()
+}
+
 /// A request, as far as the log names it.
 #[derive(Clone)]
 pub(crate) struct Origin(Arc<Request>);

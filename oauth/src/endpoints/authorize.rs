@@ -92,7 +92,9 @@ pub(super) async fn get(
     match request::read(&app, &parameters).await {
         Ok((request, client)) => {
             let query = uri.query().unwrap_or_default();
-            let entered = parameters.text("platform_url").ok().flatten();
+            let remembered = cookie::platform(&app.settings, &headers);
+            let asked = parameters.text("platform_url").ok().flatten();
+            let entered = asked.or(remembered.as_deref());
             page::form(&app.settings, &client, &request, query, entered, None)
         }
         Err(refused) => page_refused(&app, refused),
@@ -154,7 +156,7 @@ pub(super) async fn post(
     }
     if let Some(token) = form.parameters.bytes("poll_token") {
         return match app.limits.address(Endpoint::Poll, caller.0) {
-            Ok(()) => go_on(&app, &form.headers, token).await,
+            Ok(()) => go_on(&app, &form, token).await,
             Err(error) => page::error(&app.settings, &error),
         };
     }
@@ -217,7 +219,8 @@ async fn begin(app: &App, caller: Caller, form: &parameters::Form, asked: &Param
     let entered = match form.parameters.text("platform_url") {
         // The client's own request: the person has not been asked yet.
         Ok(None) if inner.is_none() => {
-            return page::form(settings, &client, &request, &query, None, None);
+            let remembered = cookie::platform(settings, &form.headers);
+            return page::form(settings, &client, &request, &query, remembered.as_deref(), None);
         }
         Ok(entered) => entered.unwrap_or_default(),
         Err(error) => return page::error(settings, &error),
@@ -249,24 +252,28 @@ async fn begin(app: &App, caller: Caller, form: &parameters::Form, asked: &Param
     let waiting = page::Waiting {
         client: &client,
         request: &request,
+        query: &query,
         platform_host: &host,
         login_url: begun.login_url.expose(),
         poll_token: &begun.poll_token,
         not_yet: false,
     };
     let mut response = page::waiting(settings, &waiting);
-    if let Some(cookie) = cookie::set(settings, &browser) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    let cookies = [cookie::set(settings, &browser), cookie::remember(settings, &host)];
+    for cookie in cookies.into_iter().flatten() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
 
 /// The Continue button: to the client when the login is done, else the same page again.
-async fn go_on(app: &App, headers: &HeaderMap, token: &[u8]) -> Response {
+async fn go_on(app: &App, form: &parameters::Form, token: &[u8]) -> Response {
     let settings = &app.settings;
+    let query = String::from_utf8_lossy(form.parameters.bytes(INNER).unwrap_or_default());
+    let refuse = |error: &Error| page::error_and_again(settings, error, &query);
     let token = std::str::from_utf8(token).ok().and_then(PollToken::parse);
-    let Some(token) = token else { return page::error(settings, &Error::ExpiredToken) };
-    let browser = cookie::browser(settings, headers);
+    let Some(token) = token else { return refuse(&Error::ExpiredToken) };
+    let browser = cookie::browser(settings, &form.headers);
     match app.logins.poll(&token, browser.as_ref()).await {
         Ok(Poll::Complete(url)) => reply::see_other(url.expose()),
         Ok(Poll::Pending(login)) => match app.clients.find(&login.request.client_id).await {
@@ -275,19 +282,20 @@ async fn go_on(app: &App, headers: &HeaderMap, token: &[u8]) -> Response {
                 &page::Waiting {
                     client: &client,
                     request: &login.request,
+                    query: &query,
                     platform_host: &login.platform_host,
                     login_url: login.login_url.expose(),
                     poll_token: &token,
                     not_yet: true,
                 },
             ),
-            Ok(None) => page::error(settings, &Error::ExpiredToken),
-            Err(error) => page::error(settings, &error),
+            Ok(None) => refuse(&Error::ExpiredToken),
+            Err(error) => refuse(&error),
         },
         Ok(Poll::Failed(error, request)) => {
             redirect_error(app, &request.way_back, &Error::AccessDenied(denied(&error)))
         }
-        Err(error) => page::error(settings, &error),
+        Err(error) => refuse(&error),
     }
 }
 

@@ -18,8 +18,10 @@ mod admin;
 mod authenticate;
 mod authorize;
 mod caller;
+mod console;
 mod cookie;
 mod health;
+mod html;
 mod introspect;
 mod logout;
 mod metadata;
@@ -74,6 +76,14 @@ fn public_routes(app: &App) -> Routes {
         )
         .route("/.well-known/oauth-protected-resource", get(metadata::protected_resource_root))
         .route("/.well-known/oauth-protected-resource/{*path}", get(metadata::protected_resource));
+    if app.settings.console_enabled {
+        router = router
+            .route(&at("/console"), get(console::page))
+            .route(&at("/assets/console.css"), get(console::stylesheet))
+            .route(&at("/assets/console.js"), get(console::script))
+            .route(&at("/assets/console-oauth.js"), get(console::oauth_script))
+            .route(&at("/assets/console-plot.js"), get(console::plot_script));
+    }
     if app.settings.registration.is_some() {
         router = router.route(&at("/register"), post(register::register));
     }

@@ -13,7 +13,7 @@ use utoipa::{
 };
 
 use super::{
-    admin, authorize, health, introspect, logout, metadata, poll, register, renew, reply,
+    admin, authorize, console, health, introspect, logout, metadata, poll, register, renew, reply,
     revocations, revoke, token, userinfo,
 };
 use crate::{app::App, settings::Issuer};
@@ -39,7 +39,8 @@ const RESOURCE_METADATA: &str = "/.well-known/oauth-protected-resource";
     paths(
         authorize::get, authorize::post, poll::poll, token::token, introspect::for_clients,
         revoke::revoke, logout::logout, register::register, metadata::jwks, userinfo::userinfo, health::healthz, authorize::stylesheet,
-        authorize::script, metadata::authorization_server, metadata::protected_resource_root,
+        authorize::script, console::page, console::stylesheet, console::script, console::oauth_script,
+        console::plot_script, metadata::authorization_server, metadata::protected_resource_root,
         metadata::protected_resource, public,
     ),
     modifiers(&ClientSecurity),

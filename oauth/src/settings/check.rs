@@ -23,6 +23,7 @@ use crate::{
 mod audit;
 mod client_sources;
 mod clients;
+mod console;
 mod internal_tls;
 mod keys;
 mod limits;
@@ -119,7 +120,9 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
         let reason = "needs telemetry.otlp_endpoint: without it there are no spans to speak of";
         found.add("intelligencebank.propagate_trace", reason);
     }
-    let clients = clients::check(file.clients, found);
+    let console = console::check(file.console, &issuer, found);
+    let console_enabled = console.is_some();
+    let clients = clients::check(file.clients, console, found);
     let registration =
         client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
     let client_documents = client_sources::documents(file.client_documents, found);
@@ -154,6 +157,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             limits,
             internal_tls,
             clients,
+            console_enabled,
             registration,
             client_documents,
             in_development,

@@ -8,6 +8,7 @@ use super::AccessTokenFormat;
 
 mod audit;
 mod client_sources;
+mod console;
 pub(super) mod internal_tls;
 mod keys;
 pub(super) mod limits;
@@ -16,6 +17,7 @@ mod telemetry;
 
 pub(super) use audit::{Audit, AuditTo};
 pub(super) use client_sources::{ClientDocuments, Registration};
+pub(super) use console::Console;
 pub(super) use keys::{Admin, Gateway, KeyFile, KeySource, Keys, SecretFile, Source};
 pub(super) use store::{Engine, Store};
 pub(super) use telemetry::Telemetry;
@@ -54,6 +56,8 @@ pub(super) struct File {
     pub(super) internal_tls: Option<internal_tls::InternalTls>,
     pub(super) development: Option<Development>,
     pub(super) clients: Vec<Client>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) console: Console,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) registration: Registration,
     #[serde(default, deserialize_with = "or_default")]

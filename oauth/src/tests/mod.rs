@@ -31,6 +31,7 @@ mod authorize;
 mod client_documents;
 mod concurrency;
 mod conformance;
+mod console;
 mod expired;
 mod feed;
 mod feed_restart;

@@ -59,7 +59,7 @@ async fn a_person_without_a_script_logs_in_by_link_and_button() {
     let kit = Kit::new();
     let page = waiting(&kit).await;
     assert!(page.text.contains("https://company.intelligencebank.com/auth/?login=0"));
-    assert!(page.text.contains("<h1>Log in at company.<wbr>intelligencebank.<wbr>com</h1>"));
+    assert!(page.text.contains("<span>company.<wbr>intelligencebank.<wbr>com</span></h1>"));
     assert!(page.text.contains("MCP client") && page.text.contains("127.0.0.1"));
     let token = hidden(&page, "poll_token");
     let go_on = || with_cookie(post("/authorize", &[("poll_token", &token)]), &page);
@@ -288,4 +288,66 @@ async fn the_pages_files_are_served_with_their_types() {
         assert!(page.text.contains(&format!("href=\"{stage}/assets/login.css\"")));
         assert!(page.text.contains(&format!("action=\"{stage}/authorize\"")));
     }
+}
+
+#[tokio::test]
+async fn the_platform_of_the_last_login_stands_in_the_field_the_next_time() {
+    let kit = Kit::with("issuer: https://gateway.example.com");
+    let page = waiting(&kit).await;
+    let cookies: Vec<_> = page.headers.get_all("set-cookie").iter().collect();
+    let remembered = cookies[1].to_str().unwrap();
+    for attribute in ["__Host-ib_platform=", "HttpOnly", "SameSite=Lax", "Path=/", "Secure"] {
+        assert!(remembered.contains(attribute), "{remembered}");
+    }
+    let field = async |url: &str, cookie: &str| {
+        let request = Request::get(url).header(header::COOKIE, cookie).body(Body::empty()).unwrap();
+        hidden(&kit.send(request).await, "platform_url\" type=\"text")
+    };
+    let cookie = remembered.split(';').next().unwrap();
+    assert_eq!(field(&authorize_url(&[]), cookie).await, PLATFORM);
+    let other = authorize_url(&[("platform_url", "other")]);
+    assert_eq!(field(&other, cookie).await, "other", "the application knows better");
+    // Only this service's own host can set the cookie, and still nothing but a platform gets into the page.
+    for forged in ["evil.example", "\"><script>", "http://company.intelligencebank.com", ""] {
+        let cookie = format!("__Host-ib_platform={forged}");
+        assert_eq!(field(&authorize_url(&[]), &cookie).await, "", "{forged}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_page_names_the_request_for_those_who_can_read_the_log() {
+    let kit = Kit::new();
+    let ask = async |id: &str| {
+        let request = Request::get(authorize_url(&[("client_id", "unknown")]))
+            .header("x-request-id", id)
+            .body(Body::empty())
+            .unwrap();
+        kit.send(request).await
+    };
+    let page = ask("7e1e6c2e-1745-4660-8555-c1d505f99c69").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(
+        page.text.contains("<code>7e1e6c2e-1745-4660-8555-c1d505f99c69</code>"),
+        "{}",
+        page.text
+    );
+    let hostile = ask("<script>").await;
+    assert!(!hostile.text.contains("script") && !hostile.text.contains("Reference"));
+}
+
+#[tokio::test]
+async fn a_page_that_was_left_open_too_long_leads_to_a_new_login() {
+    let kit = Kit::new();
+    let page = waiting(&kit).await;
+    kit.clock.advance(std::time::Duration::from_secs(600));
+    let token = hidden(&page, "poll_token");
+    let request = hidden(&page, "authorization_request");
+    let form = [("poll_token", token.as_str()), ("authorization_request", request.as_str())];
+    let late = kit.send(with_cookie(post("/authorize", &form), &page)).await;
+    assert_eq!(late.status, StatusCode::BAD_REQUEST);
+    assert!(late.text.contains("has expired"), "{}", late.text);
+    let link = late.text.split("href=\"/authorize?").nth(1).expect("a way to begin again");
+    let query = link.split('"').next().unwrap().replace("&#38;", "&");
+    assert_eq!(query, request);
+    assert_eq!(kit.get(&format!("/authorize?{query}")).await.status, StatusCode::OK);
 }

@@ -5,8 +5,10 @@ use std::sync::LazyLock;
 
 use ib_end_to_end::{
     Deployment, Form, Grant, LOOPBACK_REDIRECT, LoggedRequest, OAuthClient, PATIENCE,
-    PLATFORM_HOST, PUBLIC_CLIENT, Page, Request, Response, Verifier, eventually, unique,
+    PLATFORM_HOST, PUBLIC_CLIENT, Page, Request, Response, StackOptions, Verifier, eventually,
+    unique,
 };
+use serde_json::json;
 use url::Url;
 
 static GATEWAY: LazyLock<Deployment> = LazyLock::new(Deployment::shared);
@@ -131,11 +133,14 @@ fn the_cookie_of_a_login_is_out_of_reach_of_scripts_and_of_other_sites() {
     let client = GATEWAY.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let form = first_form(&client, &Verifier::generate(), "s");
     let answer = send(&form.with("platform_url", PLATFORM_HOST), None).with_status(200);
-    let cookie = answer.header("set-cookie").unwrap().to_ascii_lowercase();
-    assert!(cookie.contains("httponly"), "{cookie}");
-    assert!(cookie.contains("samesite="), "{cookie}");
-    assert!(!cookie.contains("samesite=none"), "{cookie}");
-    assert!(!cookie.contains("domain="), "{cookie}");
+    let cookies = answer.headers("set-cookie");
+    assert_eq!(cookies.len(), 2, "of the login, and of the platform: {cookies:?}");
+    for cookie in cookies.iter().map(|cookie| cookie.to_ascii_lowercase()) {
+        assert!(cookie.contains("httponly"), "{cookie}");
+        assert!(cookie.contains("samesite="), "{cookie}");
+        assert!(!cookie.contains("samesite=none"), "{cookie}");
+        assert!(!cookie.contains("domain="), "{cookie}");
+    }
 }
 
 #[test]
@@ -153,7 +158,7 @@ fn a_platform_that_is_not_allowed_is_refused_on_the_page() {
         assert_eq!(answer.status, 400, "{platform:?}: {answer:?}");
         assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{answer:?}");
         assert!(answer.header("location").is_none(), "{answer:?}");
-        assert!(answer.header("set-cookie").is_none(), "a login has begun: {answer:?}");
+        assert!(answer.headers("set-cookie").is_empty(), "a login has begun: {answer:?}");
     }
 }
 
@@ -172,6 +177,25 @@ fn a_form_whose_request_was_tampered_with_is_judged_like_a_link() {
     let answer = send(&form.with(&name, &tampered).with("platform_url", PLATFORM_HOST), None);
     assert_eq!(answer.status, 400, "{answer:?}");
     assert!(answer.header("location").is_none(), "{answer:?}");
+}
+
+#[test]
+fn where_no_setting_asks_for_the_console_neither_it_nor_its_client_is_there() {
+    let options =
+        StackOptions { service_settings: json!({ "console": null }), ..StackOptions::default() };
+    let Some(gateway) = Deployment::own(options) else { return };
+    let here = GATEWAY.send(&Request::get("/console")).with_status(200);
+    assert!(here.text().contains("gateway-console"), "{here:?}");
+    for path in ["/console", "/assets/console.js", "/assets/console.css"] {
+        assert_eq!(gateway.send(&Request::get(path)).status, 404, "{path}");
+    }
+    let target = format!(
+        "/authorize?response_type=code&client_id=gateway-console&redirect_uri={}/console",
+        gateway.base_url()
+    );
+    let refused = gateway.send(&Request::get(target).header("accept", "text/html"));
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.text().contains("not registered"), "{refused:?}");
 }
 
 /// The form of the page that an application's link opens.
@@ -215,6 +239,7 @@ fn send(form: &Form, cookie: Option<&str>) -> Response {
 
 #[track_caller]
 fn cookie_of(answer: &Response) -> String {
-    let cookie = answer.header("set-cookie").expect("the page gets a cookie");
-    cookie.split(';').next().unwrap_or_default().to_owned()
+    let cookies = answer.headers("set-cookie");
+    let own = cookies.iter().find(|cookie| cookie.starts_with("ib_login="));
+    own.expect("the page gets a cookie").split(';').next().unwrap_or_default().to_owned()
 }

@@ -34,7 +34,7 @@ fn log_in_by_page(gateway: &Deployment, client: &OAuthClient<'_>, id: &str) -> G
         gateway.send(&if cookie.is_empty() { request } else { request.header("cookie", cookie) })
     };
     let waiting = send(&page, "").with_status(200);
-    let cookie = waiting.header("set-cookie").unwrap_or_default();
+    let cookie = waiting.headers("set-cookie").first().cloned().unwrap_or_default();
     let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
     let links = Page::new(waiting.text()).links();
     let link =

@@ -5,14 +5,15 @@ mod pages;
 
 use std::sync::Arc;
 
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::header::ALLOW;
-use http::{HeaderValue, Method, StatusCode};
-use serde_json::json;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
 
 use crate::accounts::{CompleteError, LoginPhase, ReadError};
 use crate::front::Call;
 use crate::received::BodyError;
+use crate::settings::Renewal;
 use crate::shared::Shared;
 use crate::tenants::Tenant;
 use crate::{query, reply};
@@ -22,7 +23,7 @@ const MAXIMUM_FORM_BYTES: usize = 16 * 1024;
 
 /// Answers for everything on a platform that is not its API.
 pub(crate) async fn answer(call: Call, tenant: &'static Tenant) -> Result<Response, BodyError> {
-    let Call { shared, head, method, body, .. } = call;
+    let Call { shared, head, headers, method, body } = call;
     let body = body.drain(MAXIMUM_FORM_BYTES, |_| ()).await?;
     let query = head.raw_query.as_str();
     let response = match (head.raw_path.as_str(), method) {
@@ -35,6 +36,7 @@ pub(crate) async fn answer(call: Call, tenant: &'static Tenant) -> Result<Respon
         ("/auth/" | "/auth", _) => method_not_allowed("GET, HEAD, POST"),
         ("/auth/login.css", Method::GET | Method::HEAD) => pages::style(),
         ("/auth/complete.js", Method::GET | Method::HEAD) => pages::complete_script(),
+        ("/simulator/session", Method::DELETE) => end_session(&shared, &headers, query),
         _ => message(StatusCode::NOT_FOUND, "Not Found"),
     };
     Ok(response)
@@ -61,6 +63,23 @@ fn read_session(shared: &Arc<Shared>, tenant: &Tenant, raw_query: &str) -> Respo
         Err(ReadError::Expired) => message(StatusCode::NOT_FOUND, "The resource has expired"),
         Err(ReadError::NoRandomness) => message(StatusCode::INTERNAL_SERVER_ERROR, "No randomness"),
     }
+}
+
+/// No path of IntelligenceBank's: ends the session of the request, for those who do not know its id.
+/// `then` changes what reading it again gives from now on.
+fn end_session(shared: &Arc<Shared>, headers: &HeaderMap, raw_query: &str) -> Response {
+    let sid = headers.get("sid").and_then(|sid| sid.to_str().ok()).unwrap_or_default();
+    let then = query::value(raw_query, "then").map(Value::String);
+    let Ok(renewal) = then.map(serde_json::from_value::<Renewal>).transpose() else {
+        return message(StatusCode::BAD_REQUEST, "then: is no way of renewal");
+    };
+    if !shared.accounts().kill(sid) {
+        return message(StatusCode::UNAUTHORIZED, "There is no such session");
+    }
+    if let Some(renewal) = renewal {
+        shared.settings().renewal = renewal;
+    }
+    StatusCode::NO_CONTENT.into_response()
 }
 
 fn show_form(shared: &Arc<Shared>, tenant: &Tenant, raw_query: &str) -> Response {

@@ -6,11 +6,16 @@ use std::net::IpAddr;
 use askama::Template;
 use axum::{
     http::{HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse as _, Response},
+    response::Response,
 };
 
-use super::super::{openapi::answers::Failures, reply};
+use super::super::{
+    html::{self, CSS, JAVASCRIPT},
+    openapi::answers::Failures,
+    reply,
+};
 use crate::{
+    audit,
     authorization::AuthorizationRequest,
     clients::{Client, Source},
     error::{Error, Fault},
@@ -23,8 +28,12 @@ const SCRIPT: &str = include_str!("../../pages/login.js");
 
 /// There is no `form-action`: browsers apply it to the redirects behind a form too, and the Continue
 /// button leads to the client, and from there to wherever the client goes on to.
+///
+/// Scripts can make no markup of text (`require-trusted-types-for`), and the empty icon keeps browsers from
+/// asking for one.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+                      img-src data:; base-uri 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types 'none'";
 
 #[derive(Template)]
 #[template(path = "form.html")]
@@ -45,6 +54,7 @@ struct WaitingPage<'p> {
     client: &'p str,
     provenance: Option<String>,
     destination: &'p str,
+    request: &'p str,
     platform_host: &'p str,
     login_url: &'p str,
     poll_token: &'p str,
@@ -58,12 +68,17 @@ struct ErrorPage<'p> {
     stage: &'p str,
     code: &'p str,
     description: &'p str,
+    wait_seconds: Option<u64>,
+    again: Option<&'p str>,
+    reference: Option<&'p str>,
 }
 
 /// What the waiting page shows.
 pub(super) struct Waiting<'p> {
     pub(super) client: &'p Client,
     pub(super) request: &'p AuthorizationRequest,
+    /// The client's request, byte for byte, to begin again with.
+    pub(super) query: &'p str,
     pub(super) platform_host: &'p str,
     pub(super) login_url: &'p str,
     pub(super) poll_token: &'p PollToken,
@@ -101,6 +116,7 @@ pub(super) fn waiting(settings: &Settings, waiting: &Waiting<'_>) -> Response {
         client: &waiting.client.name,
         provenance: provenance(waiting.client),
         destination: &destination(waiting.request),
+        request: waiting.query,
         platform_host: waiting.platform_host,
         login_url: waiting.login_url,
         poll_token: waiting.poll_token.expose(),
@@ -112,6 +128,15 @@ pub(super) fn waiting(settings: &Settings, waiting: &Waiting<'_>) -> Response {
 
 /// A page that says what went wrong. It leads nowhere.
 pub(super) fn error(settings: &Settings, error: &Error) -> Response {
+    error_with(settings, error, None)
+}
+
+/// A page that says what went wrong with a login, and leads to a new one by the client's request `again`.
+pub(super) fn error_and_again(settings: &Settings, error: &Error, again: &str) -> Response {
+    error_with(settings, error, Some(again).filter(|again| !again.is_empty()))
+}
+
+fn error_with(settings: &Settings, error: &Error, again: Option<&str>) -> Response {
     let status = match error {
         Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -122,10 +147,17 @@ pub(super) fn error(settings: &Settings, error: &Error) -> Response {
             Fault::Service => StatusCode::SERVICE_UNAVAILABLE,
         },
     };
+    let reference = audit::request_id();
     let page = ErrorPage {
         stage: &settings.issuer.path,
         code: error.code(),
         description: error.description(),
+        wait_seconds: match error {
+            Error::RateLimited { retry_after } => Some(*retry_after),
+            _ => None,
+        },
+        again,
+        reference: reference.as_deref(),
     };
     let mut response = render(status, &page);
     reply::refused(&mut response, error);
@@ -171,15 +203,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn render(status: StatusCode, page: &impl Template) -> Response {
-    let Ok(html) = page.render() else { return Error::Internal.into_response() };
-    let headers = [
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (status, headers, Html(html)).into_response()
+    html::page(status, page, POLICY)
 }
 
 /// The stylesheet of the pages.
@@ -192,7 +216,7 @@ fn render(status: StatusCode, page: &impl Template) -> Response {
     ),
 )]
 pub(in crate::endpoints) async fn stylesheet() -> Response {
-    asset("text/css; charset=utf-8", STYLESHEET)
+    html::file(CSS, STYLESHEET)
 }
 
 /// The script of the pages.
@@ -205,14 +229,5 @@ pub(in crate::endpoints) async fn stylesheet() -> Response {
     ),
 )]
 pub(in crate::endpoints) async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", SCRIPT)
-}
-
-fn asset(media_type: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, media_type),
-        (header::CACHE_CONTROL, "public, max-age=300"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, text).into_response()
+    html::file(JAVASCRIPT, SCRIPT)
 }

@@ -62,7 +62,10 @@ async fn a_client_finds_every_public_operation_in_the_document_and_no_other() {
     for stage in ["", "/dev"] {
         // What settings switch on is in the document whether or not they do.
         let registration = "registration: { enabled: true, redirect_hosts: [ app.example.com ] }";
-        let kit = Kit::with(&format!("issuer: https://gateway.example.com{stage}\n{registration}"));
+        let console = "console: { enabled: true }";
+        let kit = Kit::with(&format!(
+            "issuer: https://gateway.example.com{stage}\n{registration}\n{console}"
+        ));
         let paths = public_routes(&kit.app).paths;
         let served = served(&kit.public, &paths, stage).await;
         assert_eq!(described(&public_document(&issuer(stage))), served, "stage {stage:?}");

@@ -8,12 +8,17 @@ use crate::{
     settings::file::{self, ClientType},
 };
 
-pub(super) fn check(clients: Vec<file::Client>, found: &mut Problems) -> ConfiguredClients {
+/// `own` is a client that comes with another setting.
+pub(super) fn check(
+    clients: Vec<file::Client>,
+    own: Option<Client>,
+    found: &mut Problems,
+) -> ConfiguredClients {
     if clients.is_empty() {
         found.add("clients", "needs at least one");
     }
-    let mut ids: Vec<String> = Vec::new();
-    let mut good = Vec::new();
+    let mut ids: Vec<String> = own.iter().map(|client| client.id.clone()).collect();
+    let mut good: Vec<Client> = own.into_iter().collect();
     for (position, client) in clients.into_iter().enumerate() {
         let field = format!("clients[{position}]");
         // RFC 6749 appendix A.1 allows printable ASCII; a colon would end the user name of HTTP Basic.
@@ -31,7 +36,7 @@ pub(super) fn check(clients: Vec<file::Client>, found: &mut Problems) -> Configu
             found.add(format!("{field}.id"), reason);
         }
         if ids.contains(&client.id) {
-            found.add(format!("{field}.id"), "is the id of an earlier client");
+            found.add(format!("{field}.id"), "is the id of an earlier client, or of the console");
         }
         ids.push(client.id.clone());
         let name = client.name.clone().unwrap_or_else(|| client.id.clone());

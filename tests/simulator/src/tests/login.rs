@@ -6,6 +6,28 @@ use serde_json::{Value, json};
 use super::support::{COMPANY, Fixture, NOW, OTHER};
 
 #[tokio::test]
+async fn the_session_of_a_request_ends_and_the_next_reading_gives_what_was_asked_for() {
+    let fixture = Fixture::start();
+    let content = fixture.begin_login(COMPANY).await;
+    let complete = format!("/logins/{content}/complete");
+    let (_, done) = fixture.control(Method::POST, &complete, json!({"user": "ada"})).await;
+    let sid = done["sid"].as_str().unwrap().to_owned();
+    fixture.information(COMPANY, &content).await;
+    let end = async |sid: &str, then: &str| {
+        let path = format!("/simulator/session{then}");
+        let request = fixture.request(Method::DELETE, COMPANY, &path).header("sid", sid);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(end(&sid, "?then=nonsense").await, 400);
+    assert_eq!(end("unknown", "").await, 401);
+    assert_eq!(end(&sid, "?then=extends").await, 204);
+    let call = fixture.get(COMPANY, "/api/3.0.0/DemoCo1/user").header("sid", &sid);
+    assert_eq!(call.send().await.unwrap().status(), 401);
+    let (_, renewed) = fixture.information(COMPANY, &content).await;
+    assert_ne!(renewed["content"]["session"]["sid"], sid.as_str());
+}
+
+#[tokio::test]
 async fn a_person_logs_in_by_the_form_and_the_application_gets_the_session() {
     let fixture = Fixture::start();
     let begun: Value = fixture

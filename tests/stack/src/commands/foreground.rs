@@ -126,6 +126,7 @@ fn overview(stack: &RunningStack) -> Vec<String> {
     vec![
         String::new(),
         format!("gateway             {}", stack.base_url()),
+        format!("console             {}/console", stack.base_url()),
         format!("Envoy admin         http://{}", addresses.envoy_admin),
         format!("Envoy metrics       http://{}/stats/prometheus", addresses.envoy_stats),
         format!("service, public     http://{}", addresses.service_public),

@@ -58,6 +58,7 @@ pub fn settings(layout: &Layout, places: &Places, base: &str, patch: &Value) -> 
             "platform_hosts": ["*.intelligencebank.com"],
             "extra_ca_file": layout.ca_pem(),
         },
+        "console": { "enabled": true },
         "development": { "allow_private_addresses": true, "resolve": resolve },
         "clients": [
             {
