@@ -26,6 +26,7 @@ def main():
     clients = {
         "oauth4webapi": ["node", installed / "oauth4webapi/client.mjs"],
         "mcp-sdk": ["node", installed / "mcp-sdk/client.mjs"],
+        "mcp-conformance": ["node", installed / "mcp-conformance/client.mjs"],
         "authlib": [installed / "authlib/venv/bin/python", HERE / "authlib/client.py"],
         "oauth2-crate": [crate],
     }
@@ -91,7 +92,14 @@ class Stack:
             },
         ]
         # Over TLS, as in production: the strictest of the clients refuse everything else.
-        options = {"gateway_tls": True, "service_settings": {"clients": clients}}
+        settings = {
+            "clients": clients,
+            # The specification of MCP wants client id metadata documents, and says so as a warning.
+            "client_documents": {
+                "enabled": True, "allowed_hosts": ["claude.ai"], "scopes": ["profile"],
+            },
+        }
+        options = {"gateway_tls": True, "service_settings": settings}
         self.launcher.stdin.write(json.dumps({"start": options}) + "\n")
         self.launcher.stdin.flush()
         answer = json.loads(self.launcher.stdout.readline())
