@@ -24,7 +24,13 @@ say "[2/4] the plugin and Envoy"
 scripts/build-plugin.sh "$binaries/plugin.wasm"
 ENVOY=$(scripts/envoy.sh) && export ENVOY
 say "[3/4] the clients"
-for name in oauth4webapi mcp-sdk mcp-conformance; do
+packaged=(oauth4webapi mcp-sdk)
+if [ "$(uname -sm)" = "Linux x86_64" ]; then
+    packaged+=(mcp-conformance)
+else
+    say "mcp-conformance is skipped: the Node.js 22 that it needs is packaged for x86-64 Linux alone"
+fi
+for name in "${packaged[@]}"; do
     install_npm "$clients/$name" "$installed/$name"
 done
 install_python "$clients/authlib" "$installed/authlib/venv"
@@ -33,9 +39,9 @@ cargo build "${flags[@]}" --manifest-path "$clients/oauth2-crate/Cargo.toml" \
     --target-dir "$CARGO_TARGET_DIR/clients" >&2
 # JavaScript finds its packages beside its own file.
 cp "$clients"/{person.py,steps.mjs} "$installed/"
-cp "$clients/oauth4webapi/client.mjs" "$installed/oauth4webapi/"
-cp "$clients/mcp-sdk/client.mjs" "$installed/mcp-sdk/"
-cp "$clients/mcp-conformance/client.mjs" "$installed/mcp-conformance/"
+for name in "${packaged[@]}"; do
+    cp "$clients/$name/client.mjs" "$installed/$name/"
+done
 say "[4/4] their logins"
 status=0
 IB_GATEWAY_STACKS=$repository/target/stacks python3 "$clients/run.py" "$binaries" "$installed" \
