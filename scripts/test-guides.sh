@@ -29,6 +29,13 @@ install_guides() {
     need_program openssl openssl
     install_npm tests/guides/node "$installed/node"
     install_python tests/guides "$installed/venv"
+    # It has the dependencies of the page's crate.
+    build_cli
+}
+
+build_cli() {
+    cargo build "${flags[@]}" --manifest-path examples/rust-cli/Cargo.toml \
+        --target-dir "$CARGO_TARGET_DIR/clients" >&2
 }
 
 install_examples() {
@@ -44,8 +51,7 @@ install_examples() {
         find "examples/$name" -maxdepth 1 -type f ! -name 'package*.json' -exec cp -t "$installed/$name" {} +
     done
     install_python examples/python "$installed/python"
-    cargo build "${flags[@]}" --manifest-path examples/rust-cli/Cargo.toml \
-        --target-dir "$CARGO_TARGET_DIR/clients" >&2
+    build_cli
 }
 
 started=$SECONDS

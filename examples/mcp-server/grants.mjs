@@ -24,16 +24,17 @@ export class Grants {
   async call(person, path) {
     const key = JSON.stringify([person.platform, person.sub]);
     if (!this.#tokens.has(key)) await this.#connect(key, person);
-    let answer = await this.#gateway.call(this.#tokens.get(key), path);
+    const used = this.#tokens.get(key);
+    let answer = await this.#gateway.call(used, path);
     if (answer.status !== 401) return answer;
     const { error_description: reason } = await answer.json();
     if (reason === "Invalid or expired access token") {
-      // One refresh for all calls that wait for it: a refresh token works once.
-      const tokens = this.#tokens.get(key);
-      tokens.refreshing ??= this.#gateway.refresh(tokens);
+      // One refresh of these tokens for all calls that used them: a refresh token works once.
+      used.refreshing ??= this.#gateway.refresh(used);
       try {
-        this.#tokens.set(key, await tokens.refreshing);
-        answer = await this.#gateway.call(this.#tokens.get(key), path);
+        const fresh = await used.refreshing;
+        if (this.#tokens.get(key) === used) this.#tokens.set(key, fresh);
+        answer = await this.#gateway.call(fresh, path);
         if (answer.status !== 401) return answer;
       } catch (error) {
         if (error.error !== "invalid_grant") throw error;

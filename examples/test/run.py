@@ -101,7 +101,8 @@ def node(stack, program):
     status, printed = stack.run(["node", program])
     steps = [line for line in printed.splitlines() if line.startswith("ok - ")]
     print("".join(f"  {line}\n" for line in steps), end="", flush=True)
-    check(status == 0 and steps, printed)
+    others = "\n".join(line for line in printed.splitlines() if line not in steps)
+    check(status == 0 and steps, f"status {status} after {len(steps)} steps: {others}")
     return len(steps)
 
 

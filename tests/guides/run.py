@@ -36,7 +36,7 @@ PAGES = [
     "docs/troubleshooting.md",
     "docs/migration.md",
 ]
-# Seconds for one block; the first of Rust compiles.
+# Seconds for one block. What takes longest is rustc; the dependencies of the page's crate are built before.
 PATIENCE = 300
 AUTHORIZATION = re.compile(r"https?://\S+/authorize\?\S+")
 
@@ -67,8 +67,6 @@ class Run:
         plain = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
         self.environment = plain | places | {
             "IB_GATEWAY": f"http://{places['GATEWAY']}",
-            # One for all runs: the page's crate is built once.
-            "CARGO_TARGET_DIR": f"{plain.get('CARGO_TARGET_DIR', REPOSITORY / 'target')}/clients",
             "RUN_DIRECTORY": str(self.scratch / "run"),
             "PATH": f"{tools / 'venv/bin'}:{plain['PATH']}",
             "VIRTUAL_ENV": str(tools / "venv"),
@@ -84,8 +82,13 @@ class Run:
             return
         if not any(block.text.startswith("make up") for block in blocks):
             self.launch("up")
-        folder = self.folder(page) if any(block.file for block in blocks) else REPOSITORY
-        shell = Shell(folder, self.environment)
+        folder, environment = REPOSITORY, self.environment
+        if any(block.file for block in blocks):
+            folder = self.folder(page)
+            # One for all runs, so that a page's crate is built once; not the repository's own.
+            built = environment.get("CARGO_TARGET_DIR", REPOSITORY / "target")
+            environment = environment | {"CARGO_TARGET_DIR": f"{built}/clients"}
+        shell = Shell(folder, environment)
         try:
             for block in blocks:
                 where = f"{page}:{block.line}"
@@ -93,7 +96,7 @@ class Run:
                     file = folder / block.file
                     file.parent.mkdir(parents=True, exist_ok=True)
                     file.write_text(block.text, encoding="utf-8")
-                    self.report(True, f"{where} {block.file} is saved")
+                    print(f"  {where} {block.file} is saved", flush=True)
                 elif not self.typed(shell, block, where):
                     return
         finally:
