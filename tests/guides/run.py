@@ -87,7 +87,10 @@ class Run:
             folder = self.folder(page)
             # One for all runs, so that a page's crate is built once; not the repository's own.
             built = environment.get("CARGO_TARGET_DIR", REPOSITORY / "target")
-            environment = environment | {"CARGO_TARGET_DIR": f"{built}/clients"}
+            # Offline, so that nothing but what rust/Cargo.lock names can be taken.
+            environment = environment | {
+                "CARGO_TARGET_DIR": f"{built}/clients", "CARGO_NET_OFFLINE": "true",
+            }
         shell = Shell(folder, environment)
         try:
             for block in blocks:
