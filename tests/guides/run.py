@@ -208,7 +208,14 @@ def free_addresses(count):
 
 def simulator_address():
     """A loopback address that no other stack uses: `make up` has 127.0.0.2, tests have 127.77.0.0/16."""
-    return f"127.78.{random.randrange(256)}.{random.randrange(1, 255)}:443"
+    host = f"127.78.{random.randrange(256)}.{random.randrange(1, 255)}"
+    with socket.socket() as candidate:
+        try:
+            candidate.bind((host, 443))
+        except PermissionError:
+            # As `make up` does where only root may bind it.
+            return f"{host}:8443"
+    return f"{host}:443"
 
 
 if __name__ == "__main__":
