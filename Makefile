@@ -34,6 +34,11 @@ down:
 browser: build
 	@exec $(binaries)/ib-stack browser
 
+# A token of the demo user, from the stack of "make up".
+.PHONY: demo-login
+demo-login:
+	@python3 scripts/demo-login.py
+
 .PHONY: test lint unit end-to-end
 test:
 	@scripts/test.sh
@@ -53,6 +58,13 @@ conformance:
 .PHONY: test-clients
 test-clients:
 	@scripts/test-clients.sh
+
+# The guides' blocks and the examples, as a reader runs them.
+.PHONY: test-guides test-examples
+test-guides:
+	@scripts/test-guides.sh guides
+test-examples:
+	@scripts/test-guides.sh examples
 
 # Measured in rounds: the end-to-end tests run a few of them.
 .PHONY: kill-rounds

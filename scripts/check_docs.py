@@ -1,7 +1,8 @@
 """Checks what the documents say about the repository.
 
 In docs/security.md every test that is named exists, every row of a threat names one, and every file is
-there. In all documents every link within the repository leads to a file, and to a heading of it.
+there. Every row of the error tables has its row in the guide on recovery. In all documents every link within
+the repository leads to a file, and to a heading of it.
 """
 
 import fnmatch
@@ -12,6 +13,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SECURITY = REPOSITORY / "docs" / "security.md"
+ERRORS = REPOSITORY / "docs" / "errors.md"
+RECOVERY = REPOSITORY / "docs" / "guide" / "recovery.md"
 # Fetched, or not ours.
 SKIPPED = {"node_modules", ".git"}
 
@@ -28,7 +31,7 @@ LONGEST_SETTING = 3
 
 
 def main():
-    problems = [*security(), *links()]
+    problems = [*security(), *recovery(), *links()]
     for problem in problems:
         print(f"documents: {problem}")
     sys.exit(1 if problems else 0)
@@ -69,6 +72,31 @@ def rows_shown_by(text):
             inside = True
         elif inside and not set(line) <= set("|-"):
             yield cells
+
+
+def recovery():
+    """Errors for which the guide says no way to go on, and ways for errors that are not there."""
+    known, answered = situations(ERRORS), situations(RECOVERY)
+    if not known:
+        yield "docs/errors.md: no table of situations was found"
+    for each in sorted(known - answered):
+        yield f"docs/guide/recovery.md: no row for: {' / '.join(each)}"
+    for each in sorted(answered - known):
+        yield f"docs/guide/recovery.md: docs/errors.md has no such row: {' / '.join(each)}"
+
+
+def situations(path):
+    """The cells up to `situation` of every row of the tables that have such a column."""
+    found, columns = set(), 0
+    for line in FENCE.sub("", path.read_text(encoding="utf-8")).splitlines():
+        cells = [LINK.sub("", cell).strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            columns = 0
+        elif "situation" in cells:
+            columns = cells.index("situation") + 1
+        elif columns and not set(line) <= set("|-"):
+            found.add(tuple(cells[:columns]))
+    return found
 
 
 def is_path(name):

@@ -11,6 +11,7 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make up          the same in the background, without the call
   make down        end what "make up" or "make run" started
   make browser     open Chromium with the simulator's names and CA, on the login page
+  make demo-login  log the demo user in at the running stack and print what /token answered
   make test        format, lint, unit tests, end-to-end tests on a real Envoy
 
   make lint        format, clippy and the documents alone
@@ -19,6 +20,9 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make conformance run all tests and write docs/conformance.md of their results
   make test-clients
                    OAuth clients that others wrote (npm, PyPI, crates.io) go through the whole flow
+  make test-guides every block of the client guide and its neighbours, as a reader runs them
+  make test-examples
+                   the example clients; the browser application in a headless Chromium
   make kill-rounds ROUNDS=1000
                    kills the service at random moments under load and checks that nothing is lost
   make test-oldest-envoy
@@ -39,8 +43,8 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make bench-flood an honest client beside others who flood at ten times a limit (a quiet machine; ~4 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
   make soak        a million requests with a million tokens; Envoy's memory must stay flat
-  make schema      write the plugin's JSON schema, the table of its settings, the OpenAPI documents, and the
-                   chart's copy of the alert rules
+  make schema      write the plugin's JSON schema, the table of its settings, the OpenAPI documents, docs/api.md,
+                   and the chart's copy of the alert rules
 
   make build       the programs, into target/run/bin
   make plugin      the filter, into target/run/bin/plugin.wasm
@@ -69,9 +73,11 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   BENCH_FLAGS        (none)           further options of the three above; --help lists them
   IB_GATEWAY_CRD_SCHEMAS
                      (none)           a folder of schemas of custom resources, for "make test-manifests"
-  CHROMIUM           (found)          the browser of "make browser" and "make test-browser"
+  CHROMIUM           (found)          the browser of "make browser", "make test-browser" and "make test-examples"
   IB_GATEWAY_PICTURES
                      (none)           a folder for pictures of every page, of "make test-browser"
+  IB_GATEWAY         http://127.0.0.1:8080
+                                      the gateway that "make demo-login", the guides and the examples ask
   IB_GATEWAY_CACHE   $cache
                                       what is fetched or built once
   CARGO_TARGET_DIR   (in the cache)   cargo's target folder, shared by clones

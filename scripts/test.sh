@@ -75,8 +75,8 @@ kill_rounds() {
         cargo_test --test kill_rounds -- --nocapture
 }
 
-# What the documents name is there.
-documents() { python3 scripts/check_docs.py; }
+# What the documents name is there, and what is generated is what the code says.
+documents() { python3 scripts/check_docs.py && python3 scripts/api_reference.py check; }
 check_conformance() { python3 scripts/conformance.py check "$results"; }
 write_conformance() { python3 scripts/conformance.py write "$results"; }
 

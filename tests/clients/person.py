@@ -1,10 +1,11 @@
 """The person and their browser, for a client that has sent them to the authorization endpoint.
 
-    person.py AUTHORIZATION_URL
+    person.py [--follow] AUTHORIZATION_URL
 
 Opens the URL exactly as the client made it, fills in the page's forms as a browser without scripts does,
 logs in at the simulated IntelligenceBank, and prints where the browser is sent at the end: the client's
-redirect URI with its parameters. SIMULATOR_CONTROL is the simulator's control port.
+redirect URI with its parameters. With --follow it goes there, too, since the client listens.
+SIMULATOR_CONTROL is the simulator's control port, by default that of `make up`.
 """
 
 import html.parser
@@ -48,7 +49,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def main():
-    url = sys.argv[1]
+    *options, url = sys.argv[1:]
     browser = urllib.request.build_opener(
         urllib.request.ProxyHandler({}),
         urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
@@ -72,6 +73,8 @@ def main():
             if answer.code != 303:
                 raise
             print(answer.headers["Location"])
+            if "--follow" in options:
+                browser.open(answer.headers["Location"], timeout=PATIENCE).close()
             return
         # The page again: the login has not been seen yet.
         time.sleep(0.2)
@@ -81,7 +84,7 @@ def main():
 def log_in(login_url):
     [content] = urllib.parse.parse_qs(urllib.parse.urlsplit(login_url).query)["token"]
     request = urllib.request.Request(
-        f"http://{os.environ['SIMULATOR_CONTROL']}/logins/{content}/complete",
+        f"http://{os.environ.get('SIMULATOR_CONTROL', '127.0.0.1:8444')}/logins/{content}/complete",
         json.dumps({"user": "ada"}).encode(),
         {"Content-Type": "application/json"},
     )

@@ -21,6 +21,7 @@ const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.was
 const GATEWAY: &str = "gateway";
 /// Headers of every answer, in the routes' configuration.
 const ANSWER_HEADERS: &str = "response_headers_to_add";
+const ALLOWED_ORIGINS: &str = "allow_origin_string_match";
 
 /// An overlay file of the folder `envoy/`.
 #[derive(Debug, Default, Deserialize)]
@@ -30,6 +31,8 @@ struct Overlay {
     bootstrap: Vec<Value>,
     /// An RFC 7396 merge patch of the plugin's configuration.
     plugin: Value,
+    /// Envoy's string matchers of origins, added to every CORS policy: each route has a copy of it.
+    browser_origins: Vec<Value>,
 }
 
 /// The bootstrap of a run. `folder` holds the files named above.
@@ -59,6 +62,7 @@ pub fn bootstrap(
         if let Value::Array(operations) = operations {
             apply(&mut bootstrap, operations, name)?;
         }
+        allow_origins(&mut bootstrap, &overlay.browser_origins);
         let mut plugin = overlay.plugin;
         substitute(&mut plugin, values, name)?;
         plugin_patches.push(plugin);
@@ -127,6 +131,25 @@ pub fn gateway_has_tls(bootstrap: &Value) -> bool {
     named(bootstrap.pointer("/static_resources/listeners"), GATEWAY)
         .and_then(|listener| listener.pointer("/filter_chains/0/transport_socket"))
         .is_some()
+}
+
+/// Adds origins to each list of them, wherever it stands.
+fn allow_origins(place: &mut Value, origins: &[Value]) {
+    match place {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if let Value::Array(allowed) = field
+                    && name == ALLOWED_ORIGINS
+                {
+                    allowed.extend_from_slice(origins);
+                } else {
+                    allow_origins(field, origins);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| allow_origins(item, origins)),
+        _ => {}
+    }
 }
 
 /// The plugin's configuration is JSON within a string: parses it, has it changed, writes it back.

@@ -23,9 +23,10 @@ pub fn prepare(layout: &Layout) -> Result<(), StackError> {
             write_private(&key, &STANDARD.encode(random::<32>()?))?;
         }
     }
-    if !layout.gateway_credential().exists() {
-        let secret = URL_SAFE_NO_PAD.encode(random::<32>()?);
-        write_private(&layout.gateway_credential(), &secret)?;
+    for secret in [layout.gateway_credential(), layout.example_client_secret()] {
+        if !secret.exists() {
+            write_private(&secret, &URL_SAFE_NO_PAD.encode(random::<32>()?))?;
+        }
     }
     // Envoy injects the whole header value; the service keeps the bare secret.
     let secret = std::fs::read_to_string(layout.gateway_credential())
@@ -83,6 +84,7 @@ mod tests {
             layout.sealing_key(),
             layout.token_tag_key(),
             layout.gateway_credential(),
+            layout.example_client_secret(),
             layout.gateway_authorization(),
         ] {
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);

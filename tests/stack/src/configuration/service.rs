@@ -11,6 +11,10 @@ use crate::running::places::Places;
 /// demonstration of `make run`.
 pub const PUBLIC_CLIENT: &str = "mcp-public-client";
 
+/// The client and the resource of `examples/mcp-server`.
+pub const EXAMPLE_MCP_SERVER: &str = "example-mcp-server";
+const EXAMPLE_MCP_RESOURCE: &str = "http://127.0.0.1:8090/mcp";
+
 /// A limit that no load test reaches.
 const GENEROUS: Rate = Rate { per_minute: 6_000_000, burst: 1_000_000 };
 
@@ -40,6 +44,7 @@ pub fn settings(layout: &Layout, places: &Places, base: &str, patch: &Value) -> 
         "token_tags": { "keys": [{ "id": "development", "file": layout.token_tag_key() }] },
         "gateway": { "credentials": [{ "file": layout.gateway_credential() }] },
         "resource": format!("{base}/proxy/"),
+        "additional_resources": [EXAMPLE_MCP_RESOURCE],
         "server": { "trusted_hops": 1 },
         // Everybody has the same address here, and load tests are no abuse.
         "limits": {
@@ -86,6 +91,14 @@ pub fn settings(layout: &Layout, places: &Places, base: &str, patch: &Value) -> 
                 "name": "Test client",
                 "type": "public",
                 "redirect_uris": ["http://127.0.0.1/callback", "http://localhost/callback"],
+                "scopes": ["profile"],
+            },
+            {
+                "id": EXAMPLE_MCP_SERVER,
+                "name": "Example MCP server",
+                "type": "confidential",
+                "secret_file": layout.example_client_secret(),
+                "redirect_uris": ["http://127.0.0.1/callback"],
                 "scopes": ["profile"],
             },
         ],

@@ -180,6 +180,12 @@ impl Layout {
         self.secrets().join("gateway-credential")
     }
 
+    /// The secret of the client of `examples/mcp-server`.
+    #[must_use]
+    pub fn example_client_secret(&self) -> PathBuf {
+        self.secrets().join("example-mcp-server")
+    }
+
     /// The same secret as Envoy sends it: `Bearer <secret>`.
     #[must_use]
     pub fn gateway_authorization(&self) -> PathBuf {

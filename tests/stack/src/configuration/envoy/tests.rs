@@ -132,3 +132,22 @@ fn an_overlay_with_an_unknown_section_is_refused() {
     let error = made_of("bootstarp: []", &StackOptions::default(), false).unwrap_err();
     assert!(error.contains("bootstarp"), "{error}");
 }
+
+#[test]
+fn an_application_on_this_machine_may_call_by_every_route_that_has_a_cors_policy() {
+    let mut bootstrap = json!({"routes": [
+        {"cors": {"allow_origin_string_match": [{"exact": "https://app.example.com"}]}},
+        {"match": {"path": "/authorize"}},
+        {"cors": {"allow_origin_string_match": []}},
+    ]});
+    let origins = [json!({"exact": "http://localhost"})];
+    allow_origins(&mut bootstrap, &origins);
+    let allowed =
+        |route: usize| bootstrap["routes"][route]["cors"]["allow_origin_string_match"].clone();
+    assert_eq!(
+        allowed(0),
+        json!([{"exact": "https://app.example.com"}, {"exact": "http://localhost"}])
+    );
+    assert_eq!(allowed(2), json!([{"exact": "http://localhost"}]));
+    assert_eq!(bootstrap["routes"][1], json!({"match": {"path": "/authorize"}}));
+}
