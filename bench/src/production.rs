@@ -100,8 +100,32 @@ impl Production {
         }
         Ok(manager)
     }
+
+    /// The same without its limits, and without the names of callers that they need.
+    pub(crate) fn whole_without_limits(&self, plugin: &Path) -> Result<Value> {
+        let mut manager = self.whole(plugin)?;
+        if let Some(filters) = manager.get_mut("http_filters").and_then(Value::as_array_mut) {
+            filters
+                .retain(|entry| entry["name"] != ADDRESS_LIMIT && entry["name"] != CALLER_LIMITS);
+            for filter in filters.iter_mut().filter(|filter| filter["name"] == "ib_gateway") {
+                prepare_plugin(filter, plugin, &json!({ "caller_headers": "none" }))?;
+            }
+        }
+        // The route that switches them on.
+        let hosts =
+            manager.pointer_mut("/route_config/virtual_hosts").and_then(Value::as_array_mut);
+        let routes = hosts.into_iter().flatten().filter_map(|host| host.get_mut("routes"));
+        for route in routes.filter_map(Value::as_array_mut).flatten() {
+            if let Some(Value::Object(settings)) = route.get_mut("typed_per_filter_config") {
+                settings.remove(CALLER_LIMITS);
+            }
+        }
+        Ok(manager)
+    }
 }
 
+const ADDRESS_LIMIT: &str = "address_limit";
+const CALLER_LIMITS: &str = "caller_limits";
 /// Requests a second that no load of one machine sends.
 const UNLIMITED: u32 = 100_000_000;
 
@@ -122,9 +146,9 @@ impl Limit {
     /// Lets so many requests pass in a second, and as many at once.
     pub(crate) fn set(self, manager: &mut Value, per_second: u32) -> Result<()> {
         let (filter, descriptor) = match self {
-            Self::Address => ("address_limit", 0),
-            Self::User => ("caller_limits", 0),
-            Self::Client => ("caller_limits", 1),
+            Self::Address => (ADDRESS_LIMIT, 0),
+            Self::User => (CALLER_LIMITS, 0),
+            Self::Client => (CALLER_LIMITS, 1),
         };
         let filters = manager.get_mut("http_filters").and_then(Value::as_array_mut);
         let found = filters
