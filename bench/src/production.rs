@@ -198,3 +198,26 @@ fn merge(target: &mut Value, patch: &Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_the_production_file_are_found_lifted_and_taken_away() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/envoy.yaml");
+        let production = Production::read(&file).unwrap();
+        let whole = production.whole(Path::new("plugin.wasm")).unwrap();
+        let filters = whole["http_filters"].as_array().unwrap();
+        let descriptors = filters
+            .iter()
+            .filter_map(|entry| entry.pointer("/typed_config/descriptors")?.as_array());
+        let limits: Vec<_> =
+            descriptors.flatten().map(|entry| &entry["token_bucket"]["max_tokens"]).collect();
+        assert_eq!(limits, [UNLIMITED, UNLIMITED, UNLIMITED]);
+        let without = production.whole_without_limits(Path::new("plugin.wasm")).unwrap();
+        for trace in [ADDRESS_LIMIT, CALLER_LIMITS] {
+            assert!(!without.to_string().contains(trace), "{trace}");
+        }
+    }
+}
