@@ -72,6 +72,8 @@ struct Run {
 /// Floods, and prints and writes what came of it.
 pub(crate) fn run(options: &Flood) -> Result<()> {
     let stage = Stage::set(&options.inputs, Some(DISTINCT))?;
+    // Before this program has one core alone.
+    let machine = machine::describe(&stage)?;
     stay_on(OTHER_CORE)?;
     let mut runs = CONDITIONS.map(|condition| (condition, Vec::new()));
     for round in 1..=options.rounds {
@@ -93,7 +95,7 @@ pub(crate) fn run(options: &Flood) -> Result<()> {
     }
     let rows = runs.map(|(condition, runs)| (condition.title, Run::median(&runs)));
     let table = written::table(&rows);
-    let text = written::text(&table, options, &machine::describe(&stage)?);
+    let text = written::text(&table, options, &machine);
     let folder = &options.inputs.results;
     std::fs::create_dir_all(folder).map_err(BenchError::file(folder))?;
     let file = folder.join(format!("flood-{}.md", report::today()));

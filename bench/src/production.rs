@@ -105,8 +105,32 @@ impl Production {
         }
         Ok(manager)
     }
+
+    /// The same without its limits, and without the names of callers that they need.
+    pub(crate) fn whole_without_limits(&self, plugin: &Path) -> Result<Value> {
+        let mut manager = self.whole(plugin)?;
+        if let Some(filters) = manager.get_mut("http_filters").and_then(Value::as_array_mut) {
+            filters
+                .retain(|entry| entry["name"] != ADDRESS_LIMIT && entry["name"] != CALLER_LIMITS);
+            for filter in filters.iter_mut().filter(|filter| filter["name"] == "ib_gateway") {
+                prepare_plugin(filter, plugin, &json!({ "caller_headers": "none" }))?;
+            }
+        }
+        // The route that switches them on.
+        let hosts =
+            manager.pointer_mut("/route_config/virtual_hosts").and_then(Value::as_array_mut);
+        let routes = hosts.into_iter().flatten().filter_map(|host| host.get_mut("routes"));
+        for route in routes.filter_map(Value::as_array_mut).flatten() {
+            if let Some(Value::Object(settings)) = route.get_mut("typed_per_filter_config") {
+                settings.remove(CALLER_LIMITS);
+            }
+        }
+        Ok(manager)
+    }
 }
 
+const ADDRESS_LIMIT: &str = "address_limit";
+const CALLER_LIMITS: &str = "caller_limits";
 /// Requests a second that no load of one machine sends.
 const UNLIMITED: u32 = 100_000_000;
 
@@ -127,9 +151,9 @@ impl Limit {
     /// Lets so many requests pass in a second, and as many at once.
     pub(crate) fn set(self, manager: &mut Value, per_second: u32) -> Result<()> {
         let (filter, descriptor) = match self {
-            Self::Address => ("address_limit", 0),
-            Self::User => ("caller_limits", 0),
-            Self::Client => ("caller_limits", 1),
+            Self::Address => (ADDRESS_LIMIT, 0),
+            Self::User => (CALLER_LIMITS, 0),
+            Self::Client => (CALLER_LIMITS, 1),
         };
         let filters = manager.get_mut("http_filters").and_then(Value::as_array_mut);
         let found = filters
@@ -176,6 +200,29 @@ fn merge(target: &mut Value, patch: &Value) {
             } else {
                 merge(object.entry(name.clone()).or_insert(Value::Null), value);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_the_production_file_are_found_lifted_and_taken_away() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/envoy.yaml");
+        let production = Production::read(&file).unwrap();
+        let whole = production.whole(Path::new("plugin.wasm")).unwrap();
+        let filters = whole["http_filters"].as_array().unwrap();
+        let descriptors = filters
+            .iter()
+            .filter_map(|entry| entry.pointer("/typed_config/descriptors")?.as_array());
+        let limits: Vec<_> =
+            descriptors.flatten().map(|entry| &entry["token_bucket"]["max_tokens"]).collect();
+        assert_eq!(limits, [UNLIMITED, UNLIMITED, UNLIMITED]);
+        let without = production.whole_without_limits(Path::new("plugin.wasm")).unwrap();
+        for trace in [ADDRESS_LIMIT, CALLER_LIMITS] {
+            assert!(!without.to_string().contains(trace), "{trace}");
         }
     }
 }

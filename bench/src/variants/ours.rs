@@ -41,11 +41,17 @@ pub(super) fn variants() -> Vec<Variant> {
         hit("hit-pass", "hit, bodies passed on as they are", pass_chain),
         hit("hit-gate", "hit, and the RBAC gate behind it", gate_chain),
         hit("hit-notes", "hit, and a note in filter state for the access log", notes_chain),
+        hit("hit-unnamed", "hit, callers not named for rate limits", unnamed_chain),
         hit("hit-rules", "hit, and ten rules for scopes", rules_chain),
         hit(
             "hit-production",
-            "hit, the whole chain of envoy.yaml: cors, compressor, gate, access log",
+            "hit, the whole chain of envoy.yaml: cors, limits, compressor, gate, access log",
             |stage| stage.production.whole(&stage.plugin),
+        ),
+        hit(
+            "hit-unlimited",
+            "hit-production without limits by address, user and client",
+            |stage| stage.production.whole_without_limits(&stage.plugin),
         ),
         Variant {
             body: Body::SmallWithSid,
@@ -86,6 +92,10 @@ fn pass_chain(stage: &Stage) -> Result<Value> {
 
 fn notes_chain(stage: &Stage) -> Result<Value> {
     chain(stage, &json!({ "stream_notes": "all" }), false)
+}
+
+fn unnamed_chain(stage: &Stage) -> Result<Value> {
+    chain(stage, &json!({ "caller_headers": "none" }), false)
 }
 
 fn gate_chain(stage: &Stage) -> Result<Value> {

@@ -75,6 +75,10 @@ fn a_user_whom_the_service_refuses_is_limited_another_is_not_and_without_the_ser
 
     limiter.stop();
     send(&ada.access_token).with_status(200);
+    for (what, times) in [("over_limit", 1), ("failure_mode_allowed", 1)] {
+        let name = format!("cluster.intelligencebank.ratelimit.{what}");
+        assert_eq!(gateway.envoy_stats(&name), [(name.clone(), times)]);
+    }
 }
 
 /// A rate-limit service that allows each question so many times.
