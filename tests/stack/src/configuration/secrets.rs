@@ -23,14 +23,19 @@ pub fn prepare(layout: &Layout) -> Result<(), StackError> {
             write_private(&key, &STANDARD.encode(random::<32>()?))?;
         }
     }
-    if !layout.gateway_credential().exists() {
-        let secret = URL_SAFE_NO_PAD.encode(random::<32>()?);
-        write_private(&layout.gateway_credential(), &secret)?;
-    }
+    keep_or_make(&layout.gateway_credential())?;
     // Envoy injects the whole header value; the service keeps the bare secret.
     let secret = std::fs::read_to_string(layout.gateway_credential())
         .map_err(StackError::io(layout.gateway_credential().display().to_string()))?;
     write_private(&layout.gateway_authorization(), &format!("Bearer {secret}"))
+}
+
+/// Writes a password that goes into a header or a command as it is, unless there is one already.
+pub(crate) fn keep_or_make(path: &Path) -> Result<(), StackError> {
+    if path.exists() {
+        return Ok(());
+    }
+    write_private(path, &URL_SAFE_NO_PAD.encode(random::<32>()?))
 }
 
 /// Bytes from the system's generator.
