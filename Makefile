@@ -74,6 +74,10 @@ test-openapi:
 .PHONY: test-stores
 test-stores:
 	@scripts/test-stores.sh
+# docker-compose.yml: its images, its containers, two instances of the service under load.
+.PHONY: test-compose
+test-compose:
+	@scripts/test-compose.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

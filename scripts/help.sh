@@ -29,6 +29,9 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    schemathesis over the OpenAPI documents of a real service
   make test-stores the service's stores on a real redis-server and on a DynamoDB server (moto), which it
                    installs; two instances on each
+  make test-compose
+                   docker-compose.yml: builds its images, starts them, tests them from outside, takes instances
+                   of the service away under load; installs and starts a Docker engine where none is
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)

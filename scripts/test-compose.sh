@@ -10,7 +10,7 @@ cd "$repository"
 
 steps=7
 # The tests of what docker-compose.yml starts by itself, which need no stack of their own.
-suite=(cors errors forged hostile login login_page proxy registration requirements)
+suite=(cors errors forged hostile login login_page proxy requirements)
 
 need_rust
 need_python

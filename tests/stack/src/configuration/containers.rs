@@ -131,8 +131,11 @@ impl Containers {
         } else {
             json!({ "path": STORE })
         };
+        // An instance that is to stop says so for longer than Envoy takes to hear it.
+        let drain_seconds = if self.redis { 5 } else { 0 };
         json!({
             "store": store,
+            "server": { "drain_seconds": drain_seconds },
             "intelligencebank": { "extra_ca_file": self.ca_file() },
             // The names lead to the simulator by the aliases of its container.
             "development": { "resolve": null },
