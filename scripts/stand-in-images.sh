@@ -62,7 +62,10 @@ PYTHON
 # built IMAGE: from the Dockerfile on standard input, in the folder $context.
 built() {
     say "making a stand-in for $1"
-    docker build --quiet --tag "$1" --file - "$context" >/dev/null
+    docker build --tag "$1" --file - "$context" >"$work/log" 2>&1 || {
+        tail -20 "$work/log" >&2
+        refuse "The stand-in for $1 could not be made."
+    }
 }
 
 work=$(mktemp -d)
