@@ -96,6 +96,10 @@ test-stores:
 .PHONY: test-observability
 test-observability:
 	@scripts/test-observability.sh
+# docker-compose.yml: its images, its containers, two instances of the service under load.
+.PHONY: test-compose
+test-compose:
+	@scripts/test-compose.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -38,6 +38,9 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    installs; two instances on each
   make test-observability
                    the alert rules, the dashboard, and a real Prometheus on a running stack that is broken
+  make test-compose
+                   docker-compose.yml: builds its images, starts them, tests them from outside, takes instances
+                   of the service away under load; installs and starts a Docker engine where none is
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-flood an honest client beside others who flood at ten times a limit (a quiet machine; ~4 min)

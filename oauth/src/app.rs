@@ -1,6 +1,9 @@
 //! Everything that a request may need, put together once.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use crate::{
     audit::Audit,
@@ -34,6 +37,7 @@ pub(crate) struct App {
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
     pub(crate) limits: Limits,
+    is_stopping: AtomicBool,
 }
 
 impl App {
@@ -110,6 +114,17 @@ impl App {
             grants,
             renewals,
             limits,
+            is_stopping: AtomicBool::new(false),
         }
+    }
+
+    /// From now on the health checks say that this instance is about to stop.
+    pub(crate) fn announce_stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether new requests belong to another instance.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
     }
 }

@@ -92,6 +92,8 @@ pub(crate) enum Error {
     StoreUnavailable,
     /// What would be granted could not be recorded, and the settings want it recorded.
     AuditUnavailable,
+    /// This instance is about to stop: for health checks.
+    Stopping,
     /// This service failed; the cause has been logged.
     Internal,
 }
@@ -134,6 +136,7 @@ impl Error {
             Self::Timeout
             | Self::StoreUnavailable
             | Self::AuditUnavailable
+            | Self::Stopping
             | Self::Platform(_)
             | Self::ClientUnavailable(_)
             | Self::RenewalUnavailable
@@ -180,6 +183,7 @@ impl Error {
             Self::Busy => "Too many such requests are under way",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::AuditUnavailable => "The service cannot write its audit log",
+            Self::Stopping => "This instance of the service is about to stop",
             Self::Internal => "The service failed to answer this request",
         }
     }
@@ -190,6 +194,7 @@ impl Error {
             Self::Internal
             | Self::StoreUnavailable
             | Self::AuditUnavailable
+            | Self::Stopping
             | Self::Timeout
             | Self::RegistrationsExhausted { .. }
             | Self::Busy => Fault::Service,

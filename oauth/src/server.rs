@@ -168,7 +168,14 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
             stopped,
         )),
     ];
-    let outcome = wait_for_end(app.records.store(), &mut signals).await;
+    let mut outcome = wait_for_end(app.records.store(), &mut signals).await;
+    if outcome.is_ok() && !server.drain.is_zero() {
+        tracing::info!(
+            "the service is to stop: its health checks say so, and it goes on for a while"
+        );
+        app.announce_stop();
+        outcome = drain(server.drain, app.records.store(), &mut signals).await;
+    }
     tracing::info!("the service stops");
     app.feed.close();
     drop(stop);
@@ -248,6 +255,15 @@ async fn wait_for_end(store: &dyn Store, signals: &mut Signals) -> Result<(), Se
             Err(ServeError::StoreEnded)
         }
     }
+}
+
+/// Goes on for `length`, or until a second signal.
+async fn drain(
+    length: Duration,
+    store: &dyn Store,
+    signals: &mut Signals,
+) -> Result<(), ServeError> {
+    tokio::time::timeout(length, wait_for_end(store, signals)).await.unwrap_or(Ok(()))
 }
 
 /// Removes expired records every now and then (what is left over is refused at read all the same),

@@ -261,6 +261,8 @@ pub(crate) struct ServerSettings {
     pub(crate) idle_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown: Duration,
+    /// How long a service that is to stop goes on, its health checks saying that it stops.
+    pub(crate) drain: Duration,
     /// How many proxies in front append to `X-Forwarded-For`. 0: the peer is the client.
     pub(crate) trusted_hops: usize,
 }

@@ -1,4 +1,5 @@
-//! `/healthz`: the process answers. `/readyz`: its store does too. `/metrics`: for Prometheus.
+//! `/healthz`: the process answers. `/readyz`: its store does too. `/metrics`: for Prometheus. Where an instance is
+//! about to stop, `/readyz` and the public `/healthz` say so; the internal one asks whether the process is alive.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,14 +19,23 @@ use crate::{app::App, error::Error, store::StoreError};
 /// How long the store may take to say that it is ready. Whoever asks does not wait much longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The process answers.
+/// The process answers, and is not about to stop.
 #[utoipa::path(
     get,
     path = "/healthz",
-    responses((status = 200, description = "It does.", body = Health), Failures),
+    responses((status = 200, description = "It does; 503 before it stops.", body = Health), Failures),
 )]
-pub(super) async fn healthz() -> Response {
+pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    goes_on(&app)?;
+    Ok(alive())
+}
+
+fn alive() -> Response {
     reply::json(&json!({ "status": "ok" }))
+}
+
+fn goes_on(app: &App) -> Result<(), Error> {
+    if app.is_stopping() { Err(Error::Stopping) } else { Ok(()) }
 }
 
 /// The process answers.
@@ -36,16 +46,17 @@ pub(super) async fn healthz() -> Response {
     responses((status = 200, description = "It does.", body = Health), Failures),
 )]
 pub(super) async fn internal_healthz() -> Response {
-    healthz().await
+    alive()
 }
 
 /// The store can be read and written.
 #[utoipa::path(
     get,
     path = "/readyz",
-    responses((status = 200, description = "It can; else 503.", body = Health), Failures),
+    responses((status = 200, description = "It can; else 503, as before a stop.", body = Health), Failures),
 )]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    goes_on(&app)?;
     in_time(PATIENCE, app.records.store().ready()).await?;
     if app.audit.forbids_grants() {
         return Err(Error::AuditUnavailable);

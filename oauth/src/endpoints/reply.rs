@@ -53,6 +53,7 @@ fn status(error: &Error) -> StatusCode {
         Error::Timeout
         | Error::StoreUnavailable
         | Error::AuditUnavailable
+        | Error::Stopping
         | Error::RenewalUnavailable
         | Error::ClientUnavailable(_)
         | Error::RegistrationsExhausted { .. }

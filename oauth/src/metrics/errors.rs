@@ -50,6 +50,7 @@ fn cause(error: &Error) -> &'static str {
         Error::Timeout => "timeout",
         Error::StoreUnavailable => "store_unavailable",
         Error::AuditUnavailable => "audit_unavailable",
+        Error::Stopping => "stopping",
         Error::Busy => "busy",
         Error::Platform(_) => "platform",
         Error::RenewalUnavailable => "renewal_unavailable",

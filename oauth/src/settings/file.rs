@@ -180,6 +180,7 @@ pub(super) struct Server {
     pub(super) idle_timeout_seconds: u64,
     pub(super) request_timeout_seconds: u64,
     pub(super) shutdown_seconds: u64,
+    pub(super) drain_seconds: u64,
     pub(super) trusted_hops: u64,
 }
 
@@ -195,6 +196,7 @@ impl Default for Server {
             idle_timeout_seconds: 60,
             request_timeout_seconds: 30,
             shutdown_seconds: 10,
+            drain_seconds: 0,
             trusted_hops: 1,
         }
     }

@@ -45,6 +45,23 @@ async fn a_service_whose_store_has_ended_is_not_ready_at_once() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_about_to_stop_says_so_and_serves_what_comes_all_the_same() {
+    let kit = Kit::new();
+    let ask = async |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        kit.send_internal(request).await
+    };
+    assert_eq!(kit.get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(ask("/readyz").await.status, StatusCode::OK);
+    kit.app.announce_stop();
+    kit.get("/healthz").await.expect(503, "temporarily_unavailable");
+    ask("/readyz").await.expect(503, "temporarily_unavailable");
+    // Nobody starts a process anew that is about to end.
+    assert_eq!(ask("/healthz").await.status, StatusCode::OK);
+    assert_eq!(kit.get("/.well-known/oauth-authorization-server").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn during_a_rotation_two_gateway_secrets_work_and_afterwards_the_old_one_is_refused() {
     let new = "the-next-gateway-credential-0123456789abcdef";
     let kit = Kit::new();

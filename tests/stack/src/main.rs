@@ -7,7 +7,7 @@ use clap::Parser;
 use ib_stack::StackError;
 use ib_stack::commands::arguments::{Arguments, Command};
 use ib_stack::commands::foreground::{self, Mode};
-use ib_stack::commands::{background, browser, supervise};
+use ib_stack::commands::{background, browser, files, supervise};
 
 // One thread does: the work is waiting. It is also the parent of every child, for as long as it lives.
 #[tokio::main(flavor = "current_thread")]
@@ -28,6 +28,7 @@ async fn carry_out(command: Command) -> Result<(), StackError> {
         Command::Up(arguments) => background::up(arguments).await,
         Command::Down(arguments) => background::down(arguments).await,
         Command::Browser(arguments) => browser::browse(arguments).await,
+        Command::Files(arguments) => files::write(arguments),
         Command::Supervise(arguments) => supervise::supervise(arguments).await,
     }
 }

@@ -32,6 +32,8 @@ pub enum Command {
     Browser(BrowserArguments),
     /// Runs one stack for a test, by JSON lines on standard input and output
     Supervise(SuperviseArguments),
+    /// Writes what the containers of docker-compose.yml are started with, and starts nothing
+    Files(FilesArguments),
     /// What `up` leaves running
     #[command(hide = true)]
     Background(StackArguments),
@@ -92,6 +94,23 @@ pub struct BrowserArguments {
     /// More words for Chromium's command line, after `--`
     #[arg(last = true)]
     pub more: Vec<String>,
+}
+
+/// The files of containers.
+#[derive(Debug, Clone, Args)]
+pub struct FilesArguments {
+    /// Where each part has a folder of its own, here and in its container
+    #[arg(long, default_value = "/run/ib-gateway")]
+    pub folder: PathBuf,
+    /// What clients put before a path: scheme, host, port, and a stage as its path
+    #[arg(long, env = "GATEWAY_URL", default_value = "http://127.0.0.1:8080")]
+    pub gateway_url: String,
+    /// Envoy's admin interface, within its container
+    #[arg(long, env = "ENVOY_ADMIN", default_value = "127.0.0.1:9901")]
+    pub envoy_admin: SocketAddr,
+    /// The profiles of docker-compose.yml that are on, with commas between them
+    #[arg(long, env = "COMPOSE_PROFILES", default_value = "")]
+    pub profiles: String,
 }
 
 /// The stacks of tests.

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod callback;
 pub mod console;
 pub mod demonstration;
+pub mod files;
 pub mod foreground;
 pub mod oauth_client;
 pub mod state;

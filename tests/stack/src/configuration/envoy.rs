@@ -16,12 +16,17 @@ pub const PRODUCTION_FILE: &str = "envoy.yaml";
 pub const DEVELOPMENT_FILE: &str = "development.yaml";
 /// What it changes as well where the simulator cannot listen on 443.
 pub const STATIC_UPSTREAM_FILE: &str = "development-static-upstream.yaml";
+/// What it changes as well where every part is in a container of its own.
+pub const CONTAINERS_FILE: &str = "development-containers.yaml";
+/// What production adds where the service has several instances.
+pub const CALLOUT_RETRY_FILE: &str = "callout-retry.yaml";
 
 const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 const GATEWAY: &str = "gateway";
 /// Headers of every answer, in the routes' configuration.
 const ANSWER_HEADERS: &str = "response_headers_to_add";
 const ALLOWED_ORIGINS: &str = "allow_origin_string_match";
+const PUBLIC_CLUSTER: &str = "oauth_public";
 
 /// An overlay file of the folder `envoy/`.
 #[derive(Debug, Default, Deserialize)]
@@ -35,7 +40,7 @@ struct Overlay {
     browser_origins: Vec<Value>,
 }
 
-/// The bootstrap of a run. `folder` holds the files named above.
+/// The bootstrap of a run. `folder` holds the files named above, of which `overlays` are applied.
 ///
 /// Order: overlays, stage, the options' plugin configuration, production's TLS if the options want it, the
 /// options' patch.
@@ -45,17 +50,15 @@ struct Overlay {
 /// When a file cannot be read or a patch does not fit; the message names the file or option.
 pub fn bootstrap(
     folder: &Path,
-    static_upstream: bool,
+    overlays: &[&str],
     values: &Values,
     stage: &Stage,
     options: &StackOptions,
 ) -> Result<Value, StackError> {
     let mut bootstrap: Value = read_yaml(&folder.join(PRODUCTION_FILE))?;
     let production_tls = options.gateway_tls.then(|| Tls::of(&mut bootstrap));
-    let overlays =
-        [DEVELOPMENT_FILE].into_iter().chain(static_upstream.then_some(STATIC_UPSTREAM_FILE));
     let mut plugin_patches = Vec::new();
-    for name in overlays {
+    for name in overlays.iter().copied() {
         let overlay: Overlay = read_yaml(&folder.join(name))?;
         let mut operations = Value::Array(overlay.bootstrap);
         substitute(&mut operations, values, name)?;
@@ -77,6 +80,9 @@ pub fn bootstrap(
     })?;
     if let Some(Value::Array(routes)) = gateway_routes(&mut bootstrap) {
         stage.apply_to_routes(routes);
+    }
+    if let Some(checks) = public_health_checks(&mut bootstrap) {
+        stage.apply_to_health_checks(checks);
     }
     if let Some(tls) = production_tls {
         tls.put_back(&mut bootstrap);
@@ -178,6 +184,11 @@ fn change_plugin(
 fn gateway_routes(bootstrap: &mut Value) -> Option<&mut Value> {
     let hosts = connection_manager(bootstrap)?.pointer_mut("/route_config/virtual_hosts")?;
     named_mut(hosts, GATEWAY)?.get_mut("routes")
+}
+
+fn public_health_checks(bootstrap: &mut Value) -> Option<&mut Vec<Value>> {
+    let clusters = bootstrap.pointer_mut("/static_resources/clusters")?;
+    named_mut(clusters, PUBLIC_CLUSTER)?.get_mut("health_checks")?.as_array_mut()
 }
 
 fn connection_manager(bootstrap: &mut Value) -> Option<&mut Value> {

@@ -1,11 +1,13 @@
 //! The configuration files of a run, made from the production files and development settings.
 
 pub mod certificates;
+pub mod containers;
 pub mod envoy;
 pub mod placeholders;
 pub mod secrets;
 pub mod service;
 pub mod stage;
+pub mod values;
 
 use std::path::Path;
 
@@ -19,6 +21,11 @@ pub(crate) fn read_yaml<T: DeserializeOwned>(path: &Path) -> Result<T, StackErro
     let text = std::fs::read_to_string(path).map_err(StackError::io(path.display().to_string()))?;
     serde_saphyr::from_str(&text)
         .map_err(|error| StackError::configuration(path.display().to_string(), error))
+}
+
+/// Writes a file anew.
+pub(crate) fn write(path: &Path, content: &[u8]) -> Result<(), StackError> {
+    std::fs::write(path, content).map_err(StackError::io(path.display().to_string()))
 }
 
 /// RFC 7396, except that a patch of null changes nothing: it is an option that was not given.

@@ -24,14 +24,20 @@ pub fn prepare(layout: &Layout) -> Result<(), StackError> {
         }
     }
     for secret in [layout.gateway_credential(), layout.example_client_secret()] {
-        if !secret.exists() {
-            write_private(&secret, &URL_SAFE_NO_PAD.encode(random::<32>()?))?;
-        }
+        keep_or_make(&secret)?;
     }
     // Envoy injects the whole header value; the service keeps the bare secret.
     let secret = std::fs::read_to_string(layout.gateway_credential())
         .map_err(StackError::io(layout.gateway_credential().display().to_string()))?;
     write_private(&layout.gateway_authorization(), &format!("Bearer {secret}"))
+}
+
+/// Writes a password that goes into a header or a command as it is, unless there is one already.
+pub(crate) fn keep_or_make(path: &Path) -> Result<(), StackError> {
+    if path.exists() {
+        return Ok(());
+    }
+    write_private(path, &URL_SAFE_NO_PAD.encode(random::<32>()?))
 }
 
 /// Bytes from the system's generator.

@@ -66,6 +66,15 @@ impl Stage {
         }
     }
 
+    /// Prepends the prefix to the paths by which the public port of the service is checked.
+    pub(crate) fn apply_to_health_checks(&self, checks: &mut [Value]) {
+        for check in checks {
+            if let Some(Value::String(path)) = check.pointer_mut("/http_health_check/path") {
+                path.insert_str(0, &self.0);
+            }
+        }
+    }
+
     /// Puts the prefix into the plugin's `prefixes`, `resource` and `resource_metadata`.
     pub(crate) fn apply_to_plugin(&self, configuration: &mut Value) -> Result<(), StackError> {
         if let Some(Value::Array(prefixes)) = configuration.get_mut("prefixes") {
@@ -131,6 +140,14 @@ mod tests {
                 {"match": {"prefix": "/"}},
             ])
         );
+    }
+
+    #[test]
+    fn the_service_under_a_stage_is_asked_there_whether_it_is_well() {
+        let mut checks = json!([{"http_health_check": {"path": "/healthz"}}]);
+        let stage = Stage::new(Some("/dev")).unwrap();
+        stage.apply_to_health_checks(checks.as_array_mut().unwrap());
+        assert_eq!(checks, json!([{"http_health_check": {"path": "/dev/healthz"}}]));
     }
 
     #[test]

@@ -34,20 +34,12 @@ impl Programs {
                 "set ENVOY to its path; scripts/envoy.sh finds or fetches one",
             )
         })?;
-        let here = std::env::current_dir().map_err(StackError::io("the working directory"))?;
-        let envoy_folder = here
-            .ancestors()
-            .map(|folder| folder.join("envoy"))
-            .find(|folder| folder.join(crate::configuration::envoy::PRODUCTION_FILE).is_file())
-            .ok_or_else(|| {
-                missing(Path::new("envoy/envoy.yaml"), "start this within the repository")
-            })?;
         Ok(Self {
             simulator: built("ib-simulator")?,
             service: built("ib-oauth")?,
             envoy,
             plugin: built("plugin.wasm")?,
-            envoy_folder,
+            envoy_folder: envoy_folder()?,
         })
     }
 
@@ -74,6 +66,19 @@ impl Programs {
     }
 }
 
+/// The folder `envoy/` in the working directory or the nearest folder above it.
+///
+/// # Errors
+///
+/// When there is none.
+pub fn envoy_folder() -> Result<PathBuf, StackError> {
+    let here = std::env::current_dir().map_err(StackError::io("the working directory"))?;
+    here.ancestors()
+        .map(|folder| folder.join("envoy"))
+        .find(|folder| folder.join(crate::configuration::envoy::PRODUCTION_FILE).is_file())
+        .ok_or_else(|| missing(Path::new("envoy/envoy.yaml"), "start this within the repository"))
+}
+
 fn missing(what: &Path, hint: &'static str) -> StackError {
     StackError::NotPrepared { what: what.display().to_string(), hint }
 }
@@ -85,7 +90,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Makes the folder and those within it, and starts with empty logs.
+    /// Makes the folder and those within it.
     ///
     /// # Errors
     ///
@@ -101,11 +106,19 @@ impl Layout {
         for path in [layout.tls(), layout.secrets(), layout.sds(), layout.folder.join("logs")] {
             make(&path)?;
         }
-        for path in Part::ALL.map(|part| layout.log(part)).into_iter().chain([layout.access_log()])
-        {
+        Ok(layout)
+    }
+
+    /// Starts with empty logs.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be written.
+    pub fn empty_logs(&self) -> Result<(), StackError> {
+        for path in Part::ALL.map(|part| self.log(part)).into_iter().chain([self.access_log()]) {
             std::fs::write(&path, "").map_err(StackError::io(path.display().to_string()))?;
         }
-        Ok(layout)
+        Ok(())
     }
 
     /// The folder itself.

@@ -5,7 +5,6 @@ use std::net::UdpSocket;
 use std::path::PathBuf;
 
 use reqwest::Client;
-use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
@@ -14,9 +13,9 @@ use super::layout::{Layout, Programs};
 use super::places::Places;
 use super::process::Process;
 use super::{dns, readiness};
-use crate::configuration::placeholders::Values;
 use crate::configuration::stage::Stage;
-use crate::configuration::{certificates, envoy, secrets, service};
+use crate::configuration::write;
+use crate::configuration::{certificates, envoy, secrets, service, values};
 use crate::{Addresses, Part, StackError, StackOptions};
 
 /// What a stack is made of: everything is chosen, nothing is started.
@@ -61,6 +60,7 @@ impl RunningStack {
         let dns_address =
             dns_socket.local_addr().map_err(StackError::io("the DNS stub's address"))?;
         let layout = Layout::create(run_directory)?;
+        layout.empty_logs()?;
         secrets::prepare(&layout)?;
         certificates::write(&layout, places.gateway.ip())?;
         let scheme = if options.gateway_tls { "https" } else { "http" };
@@ -69,15 +69,19 @@ impl RunningStack {
         let internal_has_tls = settings.get("internal_tls").is_some();
         let settings = serde_saphyr::to_string(&settings)
             .map_err(|error| StackError::configuration("oauth.yaml", error))?;
-        write(layout.service_settings(), settings.as_bytes())?;
+        write(&layout.service_settings(), settings.as_bytes())?;
 
-        let values = placeholders(&layout, &places, scheme, dns_address);
+        let values = values::of_stack(&layout, &places, scheme, dns_address);
         let folder = programs.envoy_folder();
-        let bootstrap =
-            envoy::bootstrap(folder, places.needs_static_upstream(), &values, &stage, &options)?;
+        let overlays: &[_] = if places.needs_static_upstream() {
+            &[envoy::DEVELOPMENT_FILE, envoy::STATIC_UPSTREAM_FILE]
+        } else {
+            &[envoy::DEVELOPMENT_FILE]
+        };
+        let bootstrap = envoy::bootstrap(folder, overlays, &values, &stage, &options)?;
         let text = serde_json::to_vec_pretty(&bootstrap)
             .map_err(|error| StackError::configuration("envoy.json", error))?;
-        write(layout.envoy_bootstrap(), &text)?;
+        write(&layout.envoy_bootstrap(), &text)?;
         copy(programs.plugin().to_owned(), layout.plugin())?;
         for name in ["gateway-certificate.yaml", "gateway-credential.yaml"] {
             copy(folder.join("sds").join(name), layout.sds().join(name))?;
@@ -286,40 +290,6 @@ impl RunningStack {
             }
         }
     }
-}
-
-fn placeholders(
-    layout: &Layout,
-    places: &Places,
-    scheme: &str,
-    dns: std::net::SocketAddr,
-) -> Values {
-    let address = |address: std::net::SocketAddr| json!(address.ip().to_string());
-    let port = |address: std::net::SocketAddr| json!(address.port());
-    let path = |path: PathBuf| Value::String(path.to_string_lossy().into_owned());
-    Values::from([
-        ("gateway_scheme", json!(scheme)),
-        ("gateway_address", address(places.gateway)),
-        ("gateway_port", port(places.gateway)),
-        ("admin_address", address(places.envoy_admin)),
-        ("admin_port", port(places.envoy_admin)),
-        ("stats_address", address(places.envoy_stats)),
-        ("stats_port", port(places.envoy_stats)),
-        ("service_public_address", address(places.service_public)),
-        ("service_public_port", port(places.service_public)),
-        ("service_internal_address", address(places.service_internal)),
-        ("service_internal_port", port(places.service_internal)),
-        ("dns_address", address(dns)),
-        ("dns_port", port(dns)),
-        ("simulator_address", address(places.simulator_tls)),
-        ("simulator_port", port(places.simulator_tls)),
-        ("ca_file", path(layout.ca_pem())),
-        ("run_directory", path(layout.folder().to_owned())),
-    ])
-}
-
-fn write(path: PathBuf, content: &[u8]) -> Result<(), StackError> {
-    std::fs::write(&path, content).map_err(StackError::io(path.display().to_string()))
 }
 
 fn copy(from: PathBuf, to: PathBuf) -> Result<(), StackError> {

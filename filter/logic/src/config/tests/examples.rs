@@ -45,13 +45,13 @@ fn within(document: &Value, found: &mut Vec<String>) {
     inner.into_iter().for_each(|inner| within(inner, found));
 }
 
-/// Fills in `${names}`: a scheme, and else something that is a label of a host and a port alike.
+/// Fills in `${names}`: a URL, and else something that is a label of a host and a port alike.
 fn filled_in(text: &str) -> String {
     let mut parts = text.split("${");
     let mut filled = parts.next().unwrap().to_owned();
     for part in parts {
         let (name, rest) = part.split_once('}').unwrap();
-        filled.push_str(if name == "gateway_scheme" { "http" } else { "1" });
+        filled.push_str(if name == "gateway_url" { "http://1" } else { "1" });
         filled.push_str(rest);
     }
     filled

@@ -52,8 +52,9 @@ fn made_of(overlay: &str, options: &StackOptions, static_upstream: bool) -> Resu
     }
     let values = Values::from([("gateway_port", json!(20001))]);
     let stage = Stage::new(options.stage.as_deref()).unwrap();
-    bootstrap(folder.path(), static_upstream, &values, &stage, options)
-        .map_err(|error| error.to_string())
+    let overlays = [DEVELOPMENT_FILE, STATIC_UPSTREAM_FILE];
+    let overlays = if static_upstream { &overlays[..] } else { &overlays[..1] };
+    bootstrap(folder.path(), overlays, &values, &stage, options).map_err(|error| error.to_string())
 }
 
 fn plugin_of(bootstrap: &Value) -> Value {
