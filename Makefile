@@ -74,6 +74,10 @@ test-openapi:
 .PHONY: test-stores
 test-stores:
 	@scripts/test-stores.sh
+# Licences, banned crates, sources and known vulnerabilities of every Cargo.lock.
+.PHONY: deny
+deny:
+	@scripts/deny.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

