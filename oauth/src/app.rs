@@ -6,6 +6,7 @@ use crate::{
     audit::Audit,
     clients::{ClientDocumentSource, Clients},
     clock::Clock,
+    draining::Draining,
     feed::Feed,
     grants::Grants,
     keys::KeyKeeper,
@@ -34,6 +35,7 @@ pub(crate) struct App {
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
     pub(crate) limits: Limits,
+    pub(crate) draining: Draining,
 }
 
 impl App {
@@ -110,6 +112,7 @@ impl App {
             grants,
             renewals,
             limits,
+            draining: Draining::default(),
         }
     }
 }

@@ -88,6 +88,8 @@ pub(crate) enum Error {
     HeadersTooLarge,
     /// A bound of this service is reached; later there may be room.
     Busy,
+    /// The service is about to stop: said to who asks whether it is ready.
+    Stopping,
     /// The store is out of order; the cause has been logged.
     StoreUnavailable,
     /// What would be granted could not be recorded, and the settings want it recorded.
@@ -138,6 +140,7 @@ impl Error {
             | Self::ClientUnavailable(_)
             | Self::RenewalUnavailable
             | Self::RegistrationsExhausted { .. }
+            | Self::Stopping
             | Self::Busy => "temporarily_unavailable",
             Self::Internal => "server_error",
         }
@@ -178,6 +181,7 @@ impl Error {
             Self::UriTooLong => "The URI is too long",
             Self::HeadersTooLarge => "The header fields are too large",
             Self::Busy => "Too many such requests are under way",
+            Self::Stopping => "The service is about to stop",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::AuditUnavailable => "The service cannot write its audit log",
             Self::Internal => "The service failed to answer this request",
@@ -192,6 +196,7 @@ impl Error {
             | Self::AuditUnavailable
             | Self::Timeout
             | Self::RegistrationsExhausted { .. }
+            | Self::Stopping
             | Self::Busy => Fault::Service,
             Self::Platform(_) | Self::RenewalUnavailable | Self::ClientUnavailable(_) => {
                 Fault::Upstream

@@ -169,6 +169,7 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
         )),
     ];
     let outcome = wait_for_end(app.records.store(), &mut signals).await;
+    let outcome = drain(&app, server.drain, &mut signals, outcome).await;
     tracing::info!("the service stops");
     app.feed.close();
     drop(stop);
@@ -248,6 +249,21 @@ async fn wait_for_end(store: &dyn Store, signals: &mut Signals) -> Result<(), Se
             Err(ServeError::StoreEnded)
         }
     }
+}
+
+/// Goes on for `longest` after a wish to stop, and tells everybody who asks to ask another instance. A second
+/// signal ends it.
+async fn drain(
+    app: &App,
+    longest: Duration,
+    signals: &mut Signals,
+    outcome: Result<(), ServeError>,
+) -> Result<(), ServeError> {
+    outcome?;
+    app.draining.begin();
+    tracing::info!(seconds = longest.as_secs(), "the service is about to stop");
+    let end = wait_for_end(app.records.store(), signals);
+    tokio::time::timeout(longest, end).await.unwrap_or(Ok(()))
 }
 
 /// Removes expired records every now and then (what is left over is refused at read all the same),

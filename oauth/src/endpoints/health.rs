@@ -1,4 +1,4 @@
-//! `/healthz`: the process answers. `/readyz`: its store does too. `/metrics`: for Prometheus.
+//! `/healthz`: the process answers, and will go on to. `/readyz`: its store does too. `/metrics`: for Prometheus.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,34 +18,41 @@ use crate::{app::App, error::Error, store::StoreError};
 /// How long the store may take to say that it is ready. Whoever asks does not wait much longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The process answers.
+/// The process answers, and is not about to stop: where the public port alone can be reached, this is what
+/// whoever spreads requests over several instances goes by.
 #[utoipa::path(
     get,
     path = "/healthz",
-    responses((status = 200, description = "It does.", body = Health), Failures),
+    responses((status = 200, description = "It does; 503 before a stop.", body = Health), Failures),
 )]
-pub(super) async fn healthz() -> Response {
-    reply::json(&json!({ "status": "ok" }))
+pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    goes_on(&app)?;
+    Ok(reply::json(&json!({ "status": "ok" })))
 }
 
-/// The process answers.
+/// The process answers, and is not about to stop.
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "healthz",
-    responses((status = 200, description = "It does.", body = Health), Failures),
+    responses((status = 200, description = "It does; 503 before a stop.", body = Health), Failures),
 )]
-pub(super) async fn internal_healthz() -> Response {
-    healthz().await
+pub(super) async fn internal_healthz(state: State<Arc<App>>) -> Result<Response, Error> {
+    healthz(state).await
 }
 
-/// The store can be read and written.
+fn goes_on(app: &App) -> Result<(), Error> {
+    if app.draining.has_begun() { Err(Error::Stopping) } else { Ok(()) }
+}
+
+/// The store can be read and written, and the service is not about to stop.
 #[utoipa::path(
     get,
     path = "/readyz",
     responses((status = 200, description = "It can; else 503.", body = Health), Failures),
 )]
 pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    goes_on(&app)?;
     in_time(PATIENCE, app.records.store().ready()).await?;
     if app.audit.forbids_grants() {
         return Err(Error::AuditUnavailable);

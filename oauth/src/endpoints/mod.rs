@@ -19,6 +19,7 @@ mod authenticate;
 mod authorize;
 mod caller;
 mod cookie;
+mod draining;
 mod health;
 mod introspect;
 mod logout;
@@ -123,6 +124,7 @@ fn finish(router: Routes, waiting: Routes, app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(app), observe::observe))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), draining::tell))
         .with_state(Arc::clone(app))
 }
 

@@ -56,6 +56,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::RenewalUnavailable
         | Error::ClientUnavailable(_)
         | Error::RegistrationsExhausted { .. }
+        | Error::Stopping
         | Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Error::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

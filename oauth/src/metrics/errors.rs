@@ -41,6 +41,7 @@ fn cause(error: &Error) -> &'static str {
         Error::StoreUnavailable => "store_unavailable",
         Error::AuditUnavailable => "audit_unavailable",
         Error::Busy => "busy",
+        Error::Stopping => "stopping",
         Error::Platform(_) => "platform",
         Error::RenewalUnavailable => "renewal_unavailable",
         Error::InvalidGatewayCredential => "gateway_credential",
