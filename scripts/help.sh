@@ -28,7 +28,8 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make test-openapi
                    schemathesis over the OpenAPI documents of a real service
   make test-stores the service's stores on a real redis-server and on a DynamoDB server (moto), which it
-                   installs; two instances on each
+                   installs; two instances on each, and their upgrade behind Envoy
+  make drill       backup, loss of the store and restore on each engine, with the times
   make deny        licences, banned crates, sources and advisories of every Cargo.lock (cargo-deny)
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
@@ -38,6 +39,9 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
 
   make build       the programs, into target/run/bin
   make plugin      the filter, into target/run/bin/plugin.wasm
+  make dist        what is handed on of a version, into target/dist: plugin, OCI image, service, manifests,
+                   chart, bills of materials, checksums
+  make test-dist   a trial of that: checksums, the same bytes again, what is packed runs
   make clean       end the stack and remove target/ (the cache stays)
 
 Variables, as in "make run GATEWAY=127.0.0.1:9000":
@@ -54,6 +58,10 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   ENVOY              (found)          the Envoy binary; else the pinned one, else the one on the PATH
   ENVOY_VERSION      1.40.0           the pinned version to fetch (1.40.0 or 1.36.2)
   REDIS_SERVER       (found)          the redis-server of "make test-stores"; else the one on the PATH
+  GRANTS             2000             how many grants "make drill" has
+  DIST_PROFILE       release          "dev" packs the service of "make build", for a trial
+  ALLOW_DIRTY        (none)           1 lets "make dist" pack a tree with changes, for a trial
+  HELM               (found)          the helm of "make dist" and "make test-manifests"
   ADVISORIES         (skipped)        "required" has "make deny" fail where RustSec cannot be reached
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
   ROUNDS             1000             how often "make kill-rounds" kills the service
