@@ -74,6 +74,16 @@ test-openapi:
 .PHONY: test-stores
 test-stores:
 	@scripts/test-stores.sh
+# Backup, loss of the store and restore, on each engine.
+.PHONY: drill
+drill:
+	@scripts/drill.sh
+# What is handed on of a version, in target/dist; and a trial of it.
+.PHONY: dist test-dist
+dist:
+	@scripts/dist.sh
+test-dist:
+	@scripts/test-dist.sh
 # Licences, banned crates, sources and known vulnerabilities of every Cargo.lock.
 .PHONY: deny
 deny:
