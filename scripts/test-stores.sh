@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests of the service's stores on real servers, and those of an upgrade of two instances behind a real
-# Envoy, and ends with a line that counts them: a
-# redis-server ($REDIS_SERVER, else the one on the PATH, else Debian's package), and moto, which speaks
-# DynamoDB's protocol, in a virtual environment in the cache. The tests start the servers themselves, on
-# free loopback ports, and end them.
+# Runs the tests of the service's stores on real servers, and those of an upgrade of two instances on one Redis behind
+# a real Envoy, and ends with a line that counts them. The servers are a redis-server ($REDIS_SERVER, else the one on
+# the PATH, else Debian's package), and moto, which speaks DynamoDB's protocol, in a virtual environment in the cache.
+# The tests start them themselves, on free loopback ports, and end them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$repository/scripts/store-servers.sh"
