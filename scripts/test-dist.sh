@@ -52,6 +52,11 @@ check "the packed service starts and says its version" says_its_version
 is_stripped() { ! readelf --sections "$work/ib-oauth-$version/ib-oauth" | grep -E '\.(symtab|debug_info)'; }
 check "it has no symbols" is_stripped
 
+holds_no_path() {
+    ! grep --text --fixed-strings --quiet -e "${CARGO_HOME:-$HOME/.cargo}" -e "$repository" "ib-gateway-plugin-$version.wasm"
+}
+check "no path of this machine is in the plugin" holds_no_path
+
 tar --extract --gzip --file "ib-gateway-manifests-$version.tar.gz" --directory "$work"
 cp "ib-gateway-plugin-$version.wasm" "$work/ib-gateway-manifests-$version/envoy/plugin.wasm"
 if envoy=$("$repository/scripts/envoy.sh"); then
