@@ -100,6 +100,20 @@ test-observability:
 .PHONY: test-compose
 test-compose:
 	@scripts/test-compose.sh
+# Backup, loss of the store and restore, on each engine.
+.PHONY: drill
+drill:
+	@scripts/drill.sh
+# What is handed on of a version, in target/dist; and a trial of it.
+.PHONY: dist test-dist
+dist:
+	@scripts/dist.sh
+test-dist:
+	@scripts/test-dist.sh
+# Licences, banned crates, sources and known vulnerabilities of every Cargo.lock.
+.PHONY: deny
+deny:
+	@scripts/deny.sh
 .PHONY: fuzz
 fuzz:
 	@scripts/fuzz.sh $(FUZZ_SECONDS)

@@ -30,6 +30,8 @@ export CARGO_TARGET_WASM32_WASIP1_LINKER=$repository/scripts/plugin-linker.sh
 # Copies are done in the module: V8 leaves its own code for `memory.copy`, which costs more than the
 # few bytes that are copied at a time.
 rust_flags="-Ctarget-feature=+simd128,-bulk-memory,-bulk-memory-opt"
+# Where it was built is not in the plugin: the same sources give the same bytes.
+rust_flags+=" --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$repository=/ib-gateway"
 build=(build "${flags[@]}" --package ib-gateway-filter --target wasm32-wasip1 --profile plugin
     "${features[@]}")
 

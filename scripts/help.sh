@@ -35,12 +35,14 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
   make test-openapi
                    schemathesis over the OpenAPI documents of a real service
   make test-stores the service's stores on a real redis-server and on a DynamoDB server (moto), which it
-                   installs; two instances on each
+                   installs; two instances on each, and their upgrade behind Envoy
   make test-observability
                    the alert rules, the dashboard, and a real Prometheus on a running stack that is broken
   make test-compose
                    docker-compose.yml: builds its images, starts them, tests them from outside, takes instances
                    of the service away under load; installs and starts a Docker engine where none is
+  make drill       backup, loss of the store and restore on each engine, with the times
+  make deny        licences, banned crates, sources and advisories of every Cargo.lock (cargo-deny)
   make fuzz        fuzz targets, paths, answers and the redactor for a bounded time
   make bench       the filter side by side with what could stand in its place (a quiet machine; ~15 min)
   make bench-flood an honest client beside others who flood at ten times a limit (a quiet machine; ~4 min)
@@ -51,6 +53,9 @@ Needs Linux, Rust, Python 3 and a C compiler; everything else is fetched or buil
 
   make build       the programs, into target/run/bin
   make plugin      the filter, into target/run/bin/plugin.wasm
+  make dist        what is handed on of a version, into target/dist: plugin, OCI image, service, manifests,
+                   chart, bills of materials, checksums
+  make test-dist   a trial of that: checksums, the same bytes again, what is packed runs
   make clean       end the stack and remove target/ (the cache stays)
 
 Variables, as in "make run GATEWAY=127.0.0.1:9000":
@@ -69,6 +74,11 @@ Variables, as in "make run GATEWAY=127.0.0.1:9000":
   PROMETHEUS, PROMTOOL
                      (found)          the programs of "make test-observability"; else those on the PATH
   REDIS_SERVER       (found)          the redis-server of "make test-stores"; else the one on the PATH
+  GRANTS             2000             how many grants "make drill" has
+  DIST_PROFILE       release          "dev" packs the service of "make build", for a trial
+  ALLOW_DIRTY        (none)           1 lets "make dist" pack a tree with changes, for a trial
+  HELM               (found)          the helm of "make dist" and "make test-manifests"
+  ADVISORIES         (skipped)        "required" has "make deny" fail where RustSec cannot be reached
   WASM_TARGET_FROM   (what works)     "toolchain" or "debian": where wasm32-wasip1 comes from
   ROUNDS             1000             how often "make kill-rounds" kills the service
   FUZZ_SECONDS       20               how long "make fuzz" runs each target

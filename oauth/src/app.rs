@@ -1,14 +1,12 @@
 //! Everything that a request may need, put together once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use crate::{
     audit::Audit,
     clients::{ClientDocumentSource, Clients},
     clock::Clock,
+    draining::Draining,
     feed::Feed,
     grants::Grants,
     keys::KeyKeeper,
@@ -37,7 +35,7 @@ pub(crate) struct App {
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
     pub(crate) limits: Limits,
-    is_stopping: AtomicBool,
+    pub(crate) draining: Draining,
 }
 
 impl App {
@@ -114,17 +112,7 @@ impl App {
             grants,
             renewals,
             limits,
-            is_stopping: AtomicBool::new(false),
+            draining: Draining::default(),
         }
-    }
-
-    /// From now on the health checks say that this instance is about to stop.
-    pub(crate) fn announce_stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether new requests belong to another instance.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
     }
 }

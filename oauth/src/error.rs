@@ -88,12 +88,12 @@ pub(crate) enum Error {
     HeadersTooLarge,
     /// A bound of this service is reached; later there may be room.
     Busy,
+    /// The service is about to stop: said to who asks whether it is ready.
+    Stopping,
     /// The store is out of order; the cause has been logged.
     StoreUnavailable,
     /// What would be granted could not be recorded, and the settings want it recorded.
     AuditUnavailable,
-    /// This instance is about to stop: for health checks.
-    Stopping,
     /// This service failed; the cause has been logged.
     Internal,
 }
@@ -181,9 +181,9 @@ impl Error {
             Self::UriTooLong => "The URI is too long",
             Self::HeadersTooLarge => "The header fields are too large",
             Self::Busy => "Too many such requests are under way",
+            Self::Stopping => "The service is about to stop",
             Self::StoreUnavailable => "The service cannot reach its store",
             Self::AuditUnavailable => "The service cannot write its audit log",
-            Self::Stopping => "This instance of the service is about to stop",
             Self::Internal => "The service failed to answer this request",
         }
     }

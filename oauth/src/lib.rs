@@ -11,6 +11,7 @@ mod audit;
 mod authorization;
 mod clients;
 mod clock;
+mod draining;
 mod endpoints;
 mod error;
 mod feed;

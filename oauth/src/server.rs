@@ -168,14 +168,8 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
             stopped,
         )),
     ];
-    let mut outcome = wait_for_end(app.records.store(), &mut signals).await;
-    if outcome.is_ok() && !server.drain.is_zero() {
-        tracing::info!(
-            "the service is to stop: its health checks say so, and it goes on for a while"
-        );
-        app.announce_stop();
-        outcome = drain(server.drain, app.records.store(), &mut signals).await;
-    }
+    let outcome = wait_for_end(app.records.store(), &mut signals).await;
+    let outcome = drain(&app, server.drain, &mut signals, outcome).await;
     tracing::info!("the service stops");
     app.feed.close();
     drop(stop);
@@ -257,13 +251,19 @@ async fn wait_for_end(store: &dyn Store, signals: &mut Signals) -> Result<(), Se
     }
 }
 
-/// Goes on for `length`, or until a second signal.
+/// Goes on for `longest` after a wish to stop, and tells everybody who asks to ask another instance. A second
+/// signal ends it.
 async fn drain(
-    length: Duration,
-    store: &dyn Store,
+    app: &App,
+    longest: Duration,
     signals: &mut Signals,
+    outcome: Result<(), ServeError>,
 ) -> Result<(), ServeError> {
-    tokio::time::timeout(length, wait_for_end(store, signals)).await.unwrap_or(Ok(()))
+    outcome?;
+    app.draining.begin();
+    tracing::info!(seconds = longest.as_secs(), "the service is about to stop");
+    let end = wait_for_end(app.records.store(), signals);
+    tokio::time::timeout(longest, end).await.unwrap_or(Ok(()))
 }
 
 /// Removes expired records every now and then (what is left over is refused at read all the same),

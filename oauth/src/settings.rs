@@ -260,9 +260,9 @@ pub(crate) struct ServerSettings {
     /// How long a connection may stay open without a request.
     pub(crate) idle_timeout: Duration,
     pub(crate) request_timeout: Duration,
-    pub(crate) shutdown: Duration,
-    /// How long a service that is to stop goes on, its health checks saying that it stops.
+    /// How long the service goes on after it was asked to stop, so that others hear of it.
     pub(crate) drain: Duration,
+    pub(crate) shutdown: Duration,
     /// How many proxies in front append to `X-Forwarded-For`. 0: the peer is the client.
     pub(crate) trusted_hops: usize,
 }

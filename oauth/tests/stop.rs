@@ -131,3 +131,68 @@ fn a_stop_under_load_breaks_no_answer_and_does_nothing_that_nobody_hears_of() {
         assert_eq!(is_active, !done.contains(token), "answered and done are the same");
     }
 }
+
+/// What a client reads of an answer, without its body.
+fn head(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer);
+    text.split("\r\n\r\n").next().unwrap_or_default().to_ascii_lowercase()
+}
+
+#[test]
+fn a_service_that_is_about_to_stop_answers_on_and_sends_everybody_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(&folder, "development: {}\nserver: { drain_seconds: 600 }\n");
+    let mut serving = Serving::start(&config);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: t\r\n\r\n");
+    let leave = "\r\nx-envoy-immediate-health-check-fail: true";
+    let ready = serving.get(serving.internal, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    assert!(!head(ready.as_bytes()).contains(leave), "{ready}");
+
+    serving.signal("-TERM");
+    let begun = loop {
+        let answer = exchange(
+            serving.internal,
+            &get("/readyz").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n"),
+        );
+        if head(&answer).starts_with("http/1.1 503") {
+            break answer;
+        }
+        assert!(head(&answer).starts_with("http/1.1 200"), "{}", head(&answer));
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(head(&begun).contains(leave), "{}", head(&begun));
+    let health = exchange(serving.public, &get("/healthz"));
+    assert!(head(&health).starts_with("http/1.1 503"), "{}", head(&health));
+    for (address, path) in [(serving.public, "/openapi.json"), (serving.internal, "/metrics")] {
+        let answer = exchange(address, &get(path));
+        let head = head(&answer);
+        assert!(head.starts_with("http/1.1 200"), "{path}: {head}");
+        assert!(head.contains(leave), "{path}: {head}");
+        assert!(head.contains("\r\nconnection: close"), "{path}: {head}");
+    }
+
+    // A poll that waits is let wait, and is answered when the service stops. A second signal is a wish to
+    // stop now.
+    let credential = "authorization: Bearer gateway-credential-for-tests-0123456789";
+    let poll = |query: &str| {
+        get(&format!("/revocations{query}"))
+            .replace("\r\n\r\n", &format!("\r\n{credential}\r\n\r\n"))
+    };
+    let newest = exchange(serving.internal, &poll(""));
+    let body = String::from_utf8(newest).unwrap();
+    let body: serde_json::Value =
+        serde_json::from_str(body.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    let poll = poll(&format!("?after={}&wait=25", body["as_of"]));
+    let internal = serving.internal;
+    let waiting = std::thread::spawn(move || exchange(internal, &poll));
+    while !serving.get(serving.internal, "/metrics").contains("oauth_revocation_feed_waiting 1") {
+        assert!(!waiting.is_finished(), "{}", head(&waiting.join().unwrap()));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    serving.signal("-TERM");
+    let answer = waiting.join().unwrap();
+    assert!(head(&answer).starts_with("http/1.1 200"), "{}", head(&answer));
+    assert!(answer.ends_with(b"}"), "a broken answer: {}", String::from_utf8_lossy(&answer));
+    assert!(serving.child.wait().unwrap().success());
+}

@@ -1,5 +1,6 @@
-//! `/healthz`: the process answers. `/readyz`: its store does too. `/metrics`: for Prometheus. Where an instance is
-//! about to stop, `/readyz` and the public `/healthz` say so; the internal one asks whether the process is alive.
+//! `/healthz`: the process answers, and will go on to. `/readyz`: its store does too. `/metrics`: for Prometheus. Where
+//! an instance is about to stop, `/readyz` and the public `/healthz` say so; the internal one asks whether the process
+//! is alive.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,11 +20,12 @@ use crate::{app::App, error::Error, store::StoreError};
 /// How long the store may take to say that it is ready. Whoever asks does not wait much longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The process answers, and is not about to stop.
+/// The process answers, and is not about to stop: where the public port alone can be reached, this is what
+/// whoever spreads requests over several instances goes by.
 #[utoipa::path(
     get,
     path = "/healthz",
-    responses((status = 200, description = "It does; 503 before it stops.", body = Health), Failures),
+    responses((status = 200, description = "It does; 503 before a stop.", body = Health), Failures),
 )]
 pub(super) async fn healthz(State(app): State<Arc<App>>) -> Result<Response, Error> {
     goes_on(&app)?;
@@ -34,11 +36,7 @@ fn alive() -> Response {
     reply::json(&json!({ "status": "ok" }))
 }
 
-fn goes_on(app: &App) -> Result<(), Error> {
-    if app.is_stopping() { Err(Error::Stopping) } else { Ok(()) }
-}
-
-/// The process answers.
+/// The process answers: for who would start it anew where it does not.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -49,7 +47,11 @@ pub(super) async fn internal_healthz() -> Response {
     alive()
 }
 
-/// The store can be read and written.
+fn goes_on(app: &App) -> Result<(), Error> {
+    if app.draining.has_begun() { Err(Error::Stopping) } else { Ok(()) }
+}
+
+/// The store can be read and written, and the service is not about to stop.
 #[utoipa::path(
     get,
     path = "/readyz",

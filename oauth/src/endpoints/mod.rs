@@ -20,6 +20,7 @@ mod authorize;
 mod caller;
 mod console;
 mod cookie;
+mod draining;
 mod health;
 mod html;
 mod introspect;
@@ -133,6 +134,7 @@ fn finish(router: Routes, waiting: Routes, app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(Arc::clone(app), observe::observe))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), draining::tell))
         .with_state(Arc::clone(app))
 }
 

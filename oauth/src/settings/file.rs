@@ -179,8 +179,8 @@ pub(super) struct Server {
     pub(super) write_timeout_seconds: u64,
     pub(super) idle_timeout_seconds: u64,
     pub(super) request_timeout_seconds: u64,
-    pub(super) shutdown_seconds: u64,
     pub(super) drain_seconds: u64,
+    pub(super) shutdown_seconds: u64,
     pub(super) trusted_hops: u64,
 }
 
@@ -195,8 +195,8 @@ impl Default for Server {
             write_timeout_seconds: 10,
             idle_timeout_seconds: 60,
             request_timeout_seconds: 30,
-            shutdown_seconds: 10,
             drain_seconds: 0,
+            shutdown_seconds: 10,
             trusted_hops: 1,
         }
     }

@@ -327,6 +327,7 @@ fn every_wrong_value_is_refused_by_the_name_of_its_field() {
     refused("tokens.colour", replace("# code_seconds: 60", "colour: red"));
     refused("sessions.default_period_hours", replace("period_hours: 24", "period_hours: 121"));
     refused("server.shutdown_seconds", replace("shutdown_seconds: 10", "shutdown_seconds: 0"));
+    refused("server.drain_seconds", replace("# drain_seconds: 0", "drain_seconds: 601"));
     for bad in ["0", "1001"] {
         let line = format!("maximum_refresh_attempts: {bad}");
         refused("sessions.maximum_refresh_attempts", |_, text| {

@@ -53,7 +53,7 @@ async fn an_instance_that_is_about_to_stop_says_so_and_serves_what_comes_all_the
     };
     assert_eq!(kit.get("/healthz").await.status, StatusCode::OK);
     assert_eq!(ask("/readyz").await.status, StatusCode::OK);
-    kit.app.announce_stop();
+    kit.app.draining.begin();
     kit.get("/healthz").await.expect(503, "temporarily_unavailable");
     ask("/readyz").await.expect(503, "temporarily_unavailable");
     // Nobody starts a process anew that is about to end.

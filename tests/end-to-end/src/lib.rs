@@ -19,6 +19,7 @@ mod deadline;
 mod deployment;
 mod envoy_process;
 mod es256;
+mod hot_restart;
 mod http;
 mod insight;
 mod load;
@@ -33,6 +34,7 @@ mod random;
 mod recorder;
 mod simulator;
 mod source;
+mod steady;
 mod tls;
 mod transfer;
 
@@ -45,6 +47,7 @@ pub use envoy_process::{
     EnvoyProcess, built, envoy_folder, envoy_program, free_port, validate, validate_with,
 };
 pub use es256::Es256Key;
+pub use hot_restart::{Departure, HotRestart};
 pub use http::{Request, Response};
 pub use insight::{FEEDS, WORKERS};
 pub use load::Pace;
@@ -61,6 +64,7 @@ pub use prometheus::{Found, Prometheus, observability_folder, rule_files};
 pub use random::{forged_token, unique, unique_hex};
 pub use recorder::Recorder;
 pub use simulator::{API_HOST, FOREIGN_HOST, LoggedRequest, PLATFORM_HOST, Simulator};
+pub use steady::{Load, Seen};
 pub use tls::tls_connection;
 pub use transfer::{Pattern, sha256_hex};
 

@@ -46,8 +46,8 @@ pub(super) fn check(file: &file::Server, found: &mut Problems) -> ServerSettings
             file.request_timeout_seconds,
             1..=600,
         ),
+        drain: found.seconds("server.drain_seconds", file.drain_seconds, 0..=600),
         shutdown: found.seconds("server.shutdown_seconds", file.shutdown_seconds, 1..=600),
-        drain: found.seconds("server.drain_seconds", file.drain_seconds, 0..=300),
         trusted_hops: found.bytes("server.trusted_hops", file.trusted_hops, 0..=16),
     }
 }
