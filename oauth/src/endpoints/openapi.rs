@@ -13,8 +13,8 @@ use utoipa::{
 };
 
 use super::{
-    admin, authorize, health, introspect, logout, metadata, poll, register, renew, reply,
-    revocations, revoke, token, userinfo,
+    admin, authorize, credentials, health, introspect, logout, metadata, poll, register, renew,
+    reply, revocations, revoke, token, userinfo,
 };
 use crate::{app::App, settings::Issuer};
 
@@ -54,7 +54,8 @@ struct Public;
     ),
     paths(
         introspect::for_gateway, renew::renew, revocations::revocations, health::internal_healthz,
-        health::readyz, health::metrics, admin::list, admin::revoke, internal,
+        health::readyz, health::metrics, admin::list, admin::revoke, credentials::list,
+        credentials::refresh, internal,
     ),
     modifiers(&GatewaySecurity),
 )]

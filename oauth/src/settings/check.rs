@@ -10,8 +10,8 @@ use std::{
 use url::Url;
 
 use super::{
-    IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources, SessionSettings,
-    Settings, SettingsError, TokenSettings, UpstreamBounds,
+    Environment, IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources,
+    SessionSettings, Settings, SettingsError, TokenSettings, UpstreamBounds,
     file::{self, File},
     secrets,
 };
@@ -26,6 +26,7 @@ mod clients;
 mod internal_tls;
 mod keys;
 mod limits;
+mod machine_credentials;
 mod server;
 mod signing;
 mod store;
@@ -78,7 +79,7 @@ impl Problems {
     }
 }
 
-pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
+pub(super) fn check(file: File, environment: &Environment) -> Result<Settings, SettingsError> {
     let mut problems = Problems::default();
     let found = &mut problems;
 
@@ -107,6 +108,9 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let gateway_credentials = keys::gateway_credentials(&file.gateway.credentials, found);
     let admin_credentials =
         keys::admin_credentials(&file.admin.credentials, &gateway_credentials, found);
+    // Also of those that are refused, so that each fault is told once.
+    let written = file.machine_credentials.credentials.iter();
+    let credential_names: Vec<_> = written.map(|credential| credential.name.clone()).collect();
     let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
@@ -115,7 +119,13 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let internal_tls = file.internal_tls.map(|file| internal_tls::check(file, found));
     let audit = audit::check(file.audit, found);
     let telemetry = telemetry::check(file.telemetry, found);
-    let clients = clients::check(file.clients, found);
+    let machine_credentials = machine_credentials::check(
+        file.machine_credentials,
+        environment,
+        &intelligencebank.api_hosts,
+        found,
+    );
+    let clients = clients::check(file.clients, &credential_names, found);
     let registration =
         client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
     let client_documents = client_sources::documents(file.client_documents, found);
@@ -152,6 +162,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             clients,
             registration,
             client_documents,
+            machine_credentials,
             in_development,
             warnings: problems.warnings,
         }),
