@@ -80,6 +80,7 @@ impl App {
         let tokens = Measured::new(tokens, Arc::clone(&clock), Arc::clone(&metrics));
         let machine_credentials = Arc::new(MachineCredentials::new(
             Arc::clone(&records),
+            Arc::clone(&feed),
             Arc::new(tokens),
             Arc::clone(&clock),
             Arc::clone(&settings),

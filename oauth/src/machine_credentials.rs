@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use ib_contract::{RenewalCause, RenewalRequest, Upstream};
+use ib_contract::{RenewalCause, RenewalRequest, Revoked, Upstream};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -21,6 +21,7 @@ use crate::{
     audit::{self, Entry, Event, Outcome},
     clock::Clock,
     error::Error,
+    feed::Feed,
     metrics::CredentialState,
     records::{Records, Versioned},
     sessions::Leases,
@@ -64,6 +65,7 @@ pub(crate) struct MachineCredentials(Arc<Inner>);
 
 struct Inner {
     records: Arc<Records>,
+    feed: Arc<Feed>,
     upstream: Arc<dyn TokenUpstream>,
     clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
@@ -74,6 +76,7 @@ struct Inner {
 impl MachineCredentials {
     pub(crate) fn new(
         records: Arc<Records>,
+        feed: Arc<Feed>,
         upstream: Arc<dyn TokenUpstream>,
         clock: Arc<dyn Clock>,
         settings: Arc<Settings>,
@@ -82,7 +85,8 @@ impl MachineCredentials {
         for credential in &settings.machine_credentials.credentials {
             metrics.credential_exists(&credential.name);
         }
-        Self(Arc::new(Inner { records, upstream, clock, settings, flights: Mutex::default() }))
+        let flights = Mutex::default();
+        Self(Arc::new(Inner { records, feed, upstream, clock, settings, flights }))
     }
 
     /// What a token of this scope may reach: a token of each credential that the scope chooses, acquired
@@ -131,7 +135,8 @@ impl MachineCredentials {
         Ok(())
     }
 
-    /// Acquires another token for the credential called `name`, whatever there is. `None`: there is no
+    /// Acquires another token for the credential called `name`, whatever there is, which gateways take up
+    /// as soon as they hear of it. `None`: there is no
     /// such credential.
     pub(crate) async fn force(&self, name: &str) -> Result<Option<CredentialOverview>, Error> {
         let inner = &self.0;
@@ -147,6 +152,9 @@ impl MachineCredentials {
         };
         audit::record(&entry.reason("credential_refreshed").credential(name));
         let record = forced?;
+        // Gateways that know the token before ask again: the operator may have a reason.
+        let session = Revoked::Session(record.session_id(credential));
+        inner.feed.publish(session, inner.records.changes(), inner.now()).await?;
         Ok(Some(CredentialOverview::of(credential, Some(&record), inner.now())))
     }
 

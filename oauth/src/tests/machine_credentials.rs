@@ -7,6 +7,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
+use ib_contract::Revoked;
 use serde_json::{Value, json};
 
 use super::{
@@ -216,8 +217,11 @@ async fn an_operator_sees_each_credential_and_forces_a_refresh_also_in_a_pause()
         })
     );
     let refresh = |name| post("/admin/credentials/refresh", &[("name", name)]);
+    let session = text(&kit.introspect(&token).await["upstreams"][0], "session");
+    let head = kit.head().await;
     let forced = kit.operator(refresh("remax-azura")).await;
     assert_eq!((forced.status, &forced.json()["generation"]), (StatusCode::OK, &json!(2)));
+    assert_eq!(kit.ended(head).await, [Revoked::Session(session)], "so that gateways ask again");
     assert_eq!(injected(&kit, &token).await, "bearer upstr3amt0ken-remax-azura-2");
     kit.tokens.fails_with(Err(UpstreamError::Limited { retry_after: Some(200) }));
     kit.operator(refresh("remax-azura")).await.expect(503, "temporarily_unavailable");

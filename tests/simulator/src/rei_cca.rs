@@ -53,9 +53,9 @@ pub(crate) async fn answer(call: Call) -> Result<Response, BodyError> {
 
 /// Trades keys for a token: a form, in which the grant type is `password` whatever RFC 6749 says of it.
 fn token(shared: &Arc<Shared>, headers: &HeaderMap, form: Option<&[u8]>) -> Response {
-    let is_form = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().starts_with(b"application/x-www-form-urlencoded")
-    });
+    let is_form = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
     let form = form.filter(|_| is_form).and_then(|form| std::str::from_utf8(form).ok());
     let value = |name| form.and_then(|form| query::value(form, name)).unwrap_or_default();
     if value("grant_type") != "password" {

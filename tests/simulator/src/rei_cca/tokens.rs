@@ -37,7 +37,11 @@ pub(crate) static BRANDS: [Brand; 2] = [
 
 impl Brand {
     /// The brand that these keys are of, all three of them.
-    pub(crate) fn of_keys(api_key: &str, integrator_id: &str, secret_key: &str) -> Option<&'static Self> {
+    pub(crate) fn of_keys(
+        api_key: &str,
+        integrator_id: &str,
+        secret_key: &str,
+    ) -> Option<&'static Self> {
         BRANDS.iter().find(|brand| {
             brand.api_key == api_key
                 && brand.integrator_id == integrator_id

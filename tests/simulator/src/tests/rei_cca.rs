@@ -57,8 +57,12 @@ async fn a_token_lists_its_brands_properties_by_take_and_skip() {
     let fixture = Fixture::start();
     let token = fixture.azura_token().await;
     let (status, list) = fixture.list(&token, "/api/v1/GetProperties/take/2/skip/3").await;
-    let references: Vec<_> =
-        list["result"].as_array().unwrap().iter().map(|one| &one["reference"]).collect();
+    let references: Vec<_> = list["result"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["reference"].as_str().unwrap())
+        .collect();
     assert_eq!((status, references), (200, vec!["remax-azura-0004", "remax-azura-0005"]));
     let (_, end) = fixture.list(&token, "/api/v1/GetProperties/take/10/skip/25").await;
     assert_eq!(end, json!({"result": []}));
