@@ -22,6 +22,11 @@ pub(super) fn kit_with(more: &str) -> Kit {
 
 /// The same with its secrets in `folder`, where a restart finds them; the client `signer` has `key`.
 pub(super) fn kit_in(folder: &TempDir, key: &PrivateKey, more: &str) -> Kit {
+    Kit::with(&settings_in(folder, key, more))
+}
+
+/// What the settings of such a service have more than those of others.
+pub(super) fn settings_in(folder: &TempDir, key: &PrivateKey, more: &str) -> String {
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -38,7 +43,7 @@ pub(super) fn kit_in(folder: &TempDir, key: &PrivateKey, more: &str) -> Kit {
         )
     };
     let (azura, blue_ocean) = (brand("remax-azura"), brand("remax-blue-ocean"));
-    Kit::with(&format!(
+    format!(
         r#"
   - id: sync
     type: confidential
@@ -60,7 +65,7 @@ machine_credentials:
   credentials: [ {azura}, {blue_ocean} ]
 {more}
 "#
-    ))
+    )
 }
 
 pub(super) fn kit() -> Kit {

@@ -66,9 +66,9 @@ impl Machines {
             credentials.push(json!({
                 "name": format!("remax-{brand}"),
                 "api_url": format!("https://{REI_HOST}/api/v1"),
-                "api_key_file": file(&api, &api),
-                "integrator_id_file": file(&integrator, &integrator),
-                "secret_key_file": file(&secret, &secret),
+                "api_key_file": file(&format!("{brand}-1"), &api),
+                "integrator_id_file": file(&format!("{brand}-2"), &integrator),
+                "secret_key_file": file(&format!("{brand}-3"), &secret),
             }));
             keys.extend([api, integrator, secret]);
         }
