@@ -131,6 +131,25 @@ async fn an_endpoint_that_is_down_fails_no_call_while_the_token_lives_and_each_c
     assert!(injected(&kit, &token).await.starts_with("bearer upstr3amt0ken-remax-azura-"));
 }
 
+#[tokio::test]
+async fn a_buffer_longer_than_a_token_lives_is_cut_and_operators_see_that() {
+    let kit = kit();
+    kit.tokens.gives_tokens_for(600);
+    let token = kit.machine_token(AZURA).await;
+    injected(&kit, &token).await;
+    let shown = listed(&kit).await;
+    assert_eq!(shown[0]["refresh_buffer_cut"], true);
+    assert_eq!(
+        (&shown[0]["refresh_in_seconds"], &shown[0]["state"]),
+        (&json!(300), &json!("valid"))
+    );
+    for _ in 0..29 {
+        kit.clock.advance(Duration::from_secs(10));
+        injected(&kit, &token).await;
+    }
+    assert_eq!(kit.tokens.times_asked(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_a_hundred_who_see_a_token_rejected_one_acquires_and_all_get_the_newer_one() {
     let kit = Arc::new(kit());

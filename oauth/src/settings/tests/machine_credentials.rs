@@ -1,6 +1,8 @@
 //! Machine credentials, and the clients that may use them.
 
-use super::{Settings, SettingsError, example};
+use tempfile::TempDir;
+
+use super::{Settings, SettingsError};
 
 const BRANDS: &str = r#"
 machine_credentials:
@@ -20,6 +22,11 @@ const BLUE_OCEAN: [(&str, &str); 4] = [
     ("REMAX_BLUE_OCEAN_INTEGRATOR_ID", "S3CR3T-2d"),
     ("REMAX_BLUE_OCEAN_SECRET_KEY", "S3CR3T-l3y"),
 ];
+
+/// The example, without its section about machine credentials, in which everything is commented out.
+fn example(folder: &TempDir) -> String {
+    super::example(folder).replace("\nmachine_credentials:\n", "\n")
+}
 
 /// The settings of the example with `more` behind them and this environment.
 fn parse(more: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
