@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ib_end_to_end::{
     AZURA, BLUE_OCEAN, LOOPBACK_REDIRECT, LoggedRequest, Machines, PATIENCE, PLATFORM_HOST, Pace,
-    Part, REI_HOST, REI_TOKEN_PATH, Request, StackOptions, TEST_CLIENT, assert_error_body,
+    Part, REI_HOST, REI_TOKEN_PATH, Request, StackOptions, TEST_CLIENT, WORKERS, assert_error_body,
     eventually, sha256_hex, unique,
 };
 use serde_json::{Value, json};
@@ -17,6 +17,14 @@ const LIST: &str = "/api/v1/GetProperties";
 
 fn start(more: &Value) -> Option<Machines> {
     Machines::start(more, StackOptions::default())
+}
+
+/// Calls on so many connections reach both of Envoy's workers, but for one time in half a million.
+const CONNECTIONS: usize = 20;
+
+/// What calls get, each on a connection of its own.
+fn all_workers(machines: &Machines, token: &str) -> [u16; CONNECTIONS] {
+    [(); CONNECTIONS].map(|()| machines.gateway.send(&machines.properties(token)).status)
 }
 
 /// What the token endpoint does instead of its business.
@@ -39,6 +47,9 @@ fn a_token_is_acquired_with_the_first_call_and_serves_those_that_follow() {
         assert_eq!(result[0]["reference"], "remax-azura-0001");
         assert_eq!(result.as_array().unwrap().len(), 2);
     }
+    // Each worker of Envoy has asked once what the client's token is.
+    let introspections = machines.gateway.introspections();
+    assert!(introspections <= WORKERS, "{introspections} introspections of one token");
     let asked = machines.token_requests();
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].method, "POST");
@@ -128,13 +139,17 @@ fn of_all_who_see_a_token_rejected_one_has_it_replaced_and_each_call_is_sent_aga
 fn an_operator_forces_a_refresh_and_calls_go_with_the_new_token_soon() {
     let Some(machines) = start(&json!({})) else { return };
     let token = machines.token(AZURA);
-    machines.gateway.send(&machines.properties(&token)).with_status(200);
+    assert_eq!(all_workers(&machines, &token), [200; CONNECTIONS]);
+    let before = machines.upstream_tokens();
     let forced = Request::post_form("/admin/credentials/refresh", &[("name", "remax-azura")]);
     let overview = machines.as_operator(forced).with_status(200).json();
     assert_eq!((&overview["generation"], &overview["state"]), (&json!(2), &json!("valid")));
-    eventually("calls with the new token", PATIENCE, || {
-        machines.gateway.send(&machines.properties(&token)).with_status(200);
-        (machines.upstream_tokens().len() > 1).then_some(())
+    eventually("calls with the new token, by every worker", Duration::from_secs(2), || {
+        let since = machines.gateway.simulator().last_number();
+        assert_eq!(all_workers(&machines, &token), [200; CONNECTIONS]);
+        let calls = machines.gateway.simulator().requests_since(since);
+        let is_old = |call: &LoggedRequest| before.iter().any(|token| call.mentions(token));
+        (!calls.iter().any(is_old)).then_some(())
     });
     assert_eq!(machines.token_requests().len(), 2);
     assert_eq!(machines.acquisitions("operator", "acquired"), 1.0);
@@ -262,7 +277,7 @@ fn a_revoked_machine_token_opens_nothing_within_two_seconds() {
     let Some(machines) = start(&json!({})) else { return };
     let (token, other) = (machines.token(AZURA), machines.token(AZURA));
     for token in [&token, &other] {
-        machines.gateway.send(&machines.properties(token)).with_status(200);
+        assert_eq!(all_workers(&machines, token), [200; CONNECTIONS]);
     }
     let grants = machines.as_operator(Request::get("/admin/grants?client_id=property-sync"));
     let grants = grants.with_status(200).json();
@@ -270,9 +285,8 @@ fn a_revoked_machine_token_opens_nothing_within_two_seconds() {
     let form = [("client_id", "property-sync")];
     machines.as_operator(Request::post_form("/admin/grants/revoke", &form)).with_status(200);
     for token in [&token, &other] {
-        eventually("the refusal", Duration::from_secs(2), || {
-            let answer = machines.gateway.send(&machines.properties(token));
-            (answer.status == 401).then_some(())
+        eventually("the refusal, by every worker", Duration::from_secs(2), || {
+            all_workers(&machines, token).into_iter().all(|status| status == 401).then_some(())
         });
     }
     // The upstream's token is no client's, and stays.
