@@ -18,7 +18,9 @@ mod tables;
 
 pub use copy::{Copied, Progress, backup, compact, migrate, restore, verify_backup};
 pub use keys::{KeyCommandError, ListedKey, StoredKind, generate_key, list_keys, rotate_keys};
-pub use remote::{Chosen, Remote, list_grants, revoke_grants};
+pub use remote::{
+    Chosen, Remote, list_credentials, list_grants, refresh_credential, revoke_grants,
+};
 pub use seed::{SeedError, SeedOptions, seed};
 pub use tables::{CreateTablesError, create_tables};
 

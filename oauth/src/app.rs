@@ -13,11 +13,12 @@ use crate::{
     limits::Limits,
     logins::Logins,
     logouts::Logouts,
+    machine_credentials::MachineCredentials,
     metrics::Metrics,
     records::Records,
     renewals::Renewals,
     settings::Settings,
-    upstreams::{LoginUpstream, guard::Guarded, measured::Measured},
+    upstreams::{LoginUpstream, TokenUpstream, guard::Guarded, measured::Measured},
 };
 
 /// The service without its listeners.
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) keys: KeyKeeper,
     pub(crate) logins: Logins,
     pub(crate) logouts: Logouts,
+    pub(crate) machine_credentials: Arc<MachineCredentials>,
     pub(crate) grants: Grants,
     pub(crate) renewals: Renewals,
     pub(crate) limits: Limits,
@@ -39,7 +41,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// A service whose clients have no documents.
+    /// A service whose clients have no documents, and whose machine credentials get no token.
     #[cfg(test)]
     pub(crate) fn new(
         settings: Arc<Settings>,
@@ -48,13 +50,15 @@ impl App {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let documents = Arc::new(crate::tests::ScriptedDocuments::default());
-        Self::with_documents(settings, records, upstream, documents, clock)
+        let tokens = Arc::new(crate::tests::ScriptedTokens::default());
+        Self::with_upstreams(settings, records, upstream, tokens, documents, clock)
     }
 
-    pub(crate) fn with_documents(
+    pub(crate) fn with_upstreams(
         settings: Arc<Settings>,
         records: Arc<Records>,
         upstream: Arc<dyn LoginUpstream>,
+        tokens: Arc<dyn TokenUpstream>,
         documents: Arc<dyn ClientDocumentSource>,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -75,6 +79,14 @@ impl App {
             documents,
             Arc::clone(&clock),
         );
+        let tokens = Measured::new(tokens, Arc::clone(&clock), Arc::clone(&metrics));
+        let machine_credentials = Arc::new(MachineCredentials::new(
+            Arc::clone(&records),
+            Arc::clone(&feed),
+            Arc::new(tokens),
+            Arc::clone(&clock),
+            Arc::clone(&settings),
+        ));
         let logouts = Logouts::new(Arc::clone(&upstream), Arc::clone(&clock), Arc::clone(&metrics));
         let keys = KeyKeeper::new(Arc::clone(&records), Arc::clone(&settings));
         let logins = Logins::new(
@@ -95,6 +107,7 @@ impl App {
             Arc::clone(&records),
             Arc::clone(&feed),
             upstream,
+            Arc::clone(&machine_credentials),
             Arc::clone(&clock),
             Arc::clone(&settings),
         );
@@ -109,6 +122,7 @@ impl App {
             keys,
             logins,
             logouts,
+            machine_credentials,
             grants,
             renewals,
             limits,

@@ -22,6 +22,8 @@ pub(crate) use registry::{Clients, ConfiguredClients, still_granted};
 
 /// The id of the console's client.
 pub(crate) const CONSOLE_CLIENT: &str = "gateway-console";
+/// The grant type of clients that act for themselves (RFC 6749 section 4.4).
+pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
 
 /// How a client proves who it is.
 #[derive(Debug)]
@@ -32,6 +34,15 @@ pub(crate) enum ClientKind {
     Secret(SecretHash),
     /// It signs assertions with a private key (`private_key_jwt`, RFC 7523 section 2.2).
     Keys(ClientKeys),
+}
+
+/// For whom a client acts, which decides by which grants it gets tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ActsFor {
+    /// Persons who log in: `authorization_code` and `refresh_token`.
+    Persons,
+    /// Itself: `client_credentials` alone (RFC 6749 section 4.4).
+    Itself,
 }
 
 /// Where what is known of a client comes from.
@@ -56,6 +67,7 @@ pub(crate) struct Client {
     pub(crate) name: String,
     pub(crate) source: Source,
     pub(crate) kind: ClientKind,
+    pub(crate) acts_for: ActsFor,
     pub(crate) redirects: Vec<RegisteredRedirect>,
     /// In the order of the settings; what the client gets when it asks for none.
     pub(crate) scopes: Vec<String>,
@@ -65,6 +77,11 @@ impl Client {
     /// Whether `uri` is registered, by the rules of [`RegisteredRedirect`].
     pub(crate) fn may_redirect_to(&self, uri: &str) -> bool {
         self.redirects.iter().any(|registered| registered.matches(uri))
+    }
+
+    /// Whether the client may get tokens by this `grant_type`, which the service knows.
+    pub(crate) fn may_use(&self, grant_type: &str) -> bool {
+        (grant_type == CLIENT_CREDENTIALS) == (self.acts_for == ActsFor::Itself)
     }
 
     /// Whether this is a public client, for which PKCE is required (RFC 9700 section 2.1.1).
@@ -112,7 +129,7 @@ pub(crate) fn narrow(asked: &str, allowed: impl Fn(&str) -> bool) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, ClientKind, ConfiguredClients, SecretHash, Source};
+    use super::{ActsFor, Client, ClientKind, ConfiguredClients, SecretHash, Source};
 
     fn client(kind: ClientKind) -> Client {
         Client {
@@ -120,6 +137,7 @@ mod tests {
             name: "One".to_owned(),
             source: Source::Settings,
             kind,
+            acts_for: ActsFor::Persons,
             redirects: Vec::new(),
             scopes: vec!["profile".to_owned(), "assets".to_owned()],
         }

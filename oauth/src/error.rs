@@ -12,7 +12,7 @@ pub(crate) enum Fault {
     Client,
     /// This service failed.
     Service,
-    /// IntelligenceBank failed.
+    /// IntelligenceBank, or another upstream, failed.
     Upstream,
 }
 
@@ -36,8 +36,12 @@ pub(crate) enum Error {
     UnsupportedGrantType,
     /// RFC 6749 section 4.1.2.1.
     UnsupportedResponseType,
+    /// RFC 6749 section 5.2: the client may not use this grant type.
+    UnauthorizedClient,
     /// RFC 6749 section 5.2.
     InvalidScope,
+    /// The scope chooses two machine credentials for one host.
+    AmbiguousScope,
     /// RFC 8707 section 2.
     InvalidTarget,
     /// RFC 6749 section 4.1.2.1.
@@ -70,6 +74,11 @@ pub(crate) enum Error {
     ClientUnavailable(&'static str),
     /// IntelligenceBank cannot be asked about a session now; nothing has been decided.
     RenewalUnavailable,
+    /// The token of a machine credential cannot be had now, and there is none that is valid.
+    CredentialUnavailable {
+        /// Seconds until it is asked for again.
+        retry_after: u64,
+    },
     /// As many clients have registered today as may.
     RegistrationsExhausted {
         /// Seconds until the day ends.
@@ -125,7 +134,8 @@ impl Error {
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseType => "unsupported_response_type",
-            Self::InvalidScope => "invalid_scope",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::InvalidScope | Self::AmbiguousScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied(_) => "access_denied",
             Self::AuthorizationPending => "authorization_pending",
@@ -140,6 +150,7 @@ impl Error {
             | Self::Platform(_)
             | Self::ClientUnavailable(_)
             | Self::RenewalUnavailable
+            | Self::CredentialUnavailable { .. }
             | Self::RegistrationsExhausted { .. }
             | Self::Busy => "temporarily_unavailable",
             Self::Internal => "server_error",
@@ -159,10 +170,14 @@ impl Error {
             | Self::InvalidToken(description)
             | Self::Platform(description) => description,
             Self::UnsupportedGrantType => {
-                "The grant_type must be authorization_code or refresh_token"
+                "The grant_type must be authorization_code, refresh_token or client_credentials"
             }
             Self::UnsupportedResponseType => "The response_type must be code",
             Self::InvalidScope => "The scope is malformed, or more than this client may ask for",
+            Self::UnauthorizedClient => "This client may not use this grant_type",
+            Self::AmbiguousScope => {
+                "The scope chooses several credentials for one host; ask for one upstream scope"
+            }
             Self::InvalidTarget => "The resource is malformed, or not one of this service",
             Self::AuthorizationPending => "The authorization request is still pending",
             Self::ExpiredToken => "The login has expired or is not known; begin a new one",
@@ -175,6 +190,7 @@ impl Error {
             Self::BodyTooLarge => "The request body is too large",
             Self::Timeout => "The request took too long",
             Self::RenewalUnavailable => "The platform cannot be asked about the session now",
+            Self::CredentialUnavailable { .. } => "The upstream gives no token now",
             Self::RegistrationsExhausted { .. } => "No more clients can register today",
             Self::RateLimited { .. } => "Too many requests; try again later",
             Self::SlowBody => "The request body did not come in time",
@@ -198,9 +214,10 @@ impl Error {
             | Self::Timeout
             | Self::RegistrationsExhausted { .. }
             | Self::Busy => Fault::Service,
-            Self::Platform(_) | Self::RenewalUnavailable | Self::ClientUnavailable(_) => {
-                Fault::Upstream
-            }
+            Self::Platform(_)
+            | Self::RenewalUnavailable
+            | Self::CredentialUnavailable { .. }
+            | Self::ClientUnavailable(_) => Fault::Upstream,
             _ => Fault::Client,
         }
     }

@@ -24,6 +24,7 @@ mod administration;
 mod index;
 mod issue;
 mod look_up;
+mod machine;
 mod record;
 mod reuse;
 mod revocation;
@@ -32,7 +33,8 @@ mod successor;
 
 pub(crate) use administration::{GrantPage, MOST_GRANTS, Revocation};
 pub(crate) use index::Selector;
-pub(crate) use look_up::{GoodToken, Looked};
+pub(crate) use look_up::{GoodToken, Holder, Looked};
+pub(crate) use machine::MachineIssued;
 pub(crate) use record::{AccessRecord, CodeRecord};
 use record::{ActiveCode, Grant, RefreshRecord, RefreshState, SpentCode};
 pub(crate) use revocation::LogOut;
@@ -154,6 +156,7 @@ impl Grants {
             platform_host: active.session.platform_host.clone(),
             issued_at: now,
             refresh_until,
+            machine_token: None,
         };
         let access = AccessRecord::new(&id, &grant, grant.scope.clone(), now, lifetimes);
         let access_token = self.access_token(&access)?;

@@ -1,7 +1,7 @@
 //! The OAuth 2.0 service that keeps IntelligenceBank sessions.
 //!
 //! A request's way: `endpoints` read parameters and write answers, `logins`, `grants` and `renewals`
-//! decide, `feed` tells gateways what has ended, `records` seal what the `store` keeps, and
+//! decide, `machine_credentials` keep what machines call with, `feed` tells gateways what has ended, `records` seal what the `store` keeps, and
 //! `upstreams` speak to IntelligenceBank.
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ mod limits;
 mod live;
 mod logins;
 mod logouts;
+mod machine_credentials;
 mod metrics;
 mod pkce;
 mod records;
@@ -40,8 +41,9 @@ mod upstreams;
 
 pub use admin::{
     AdminError, Chosen, Copied, CreateTablesError, KeyCommandError, ListedKey, Progress, Remote,
-    SeedError, SeedOptions, StoredKind, backup, compact, create_tables, generate_key, list_grants,
-    list_keys, migrate, restore, revoke_grants, rotate_keys, seed, verify_backup,
+    SeedError, SeedOptions, StoredKind, backup, compact, create_tables, generate_key,
+    list_credentials, list_grants, list_keys, migrate, refresh_credential, restore, revoke_grants,
+    rotate_keys, seed, verify_backup,
 };
 pub use server::{ServeError, serve};
 pub use settings::{Problem, Settings, SettingsError};

@@ -8,6 +8,7 @@ use std::{error::Error, io::Write as _, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand, ValueEnum};
 use command_line::{
     copies::{Backup, Migrate, Restore},
+    credentials::Credentials,
     grants::Grants,
 };
 use ib_oauth::{SeedOptions, Settings, StoredKind};
@@ -53,6 +54,9 @@ enum Admin {
     /// List and revoke grants by asking a running service.
     #[command(subcommand)]
     Grants(Grants),
+    /// Show machine credentials, and acquire another token for one, by asking a running service.
+    #[command(subcommand)]
+    Credentials(Credentials),
     /// Write everything in the store to a file, sealed as it is. No service may have an embedded store
     /// open; with the other engines services may run, and what they write meanwhile may be left out.
     Backup(Backup),
@@ -167,6 +171,7 @@ fn main() -> ExitCode {
         Command::Admin(Admin::Keys(command)) => keys(command),
         Command::Admin(Admin::CreateTables(Config { config })) => create_tables(&config),
         Command::Admin(Admin::Grants(command)) => command_line::grants::run(command),
+        Command::Admin(Admin::Credentials(command)) => command_line::credentials::run(command),
         Command::Admin(Admin::Backup(arguments)) => command_line::copies::backup(&arguments),
         Command::Admin(Admin::VerifyBackup(arguments)) => command_line::copies::verify(&arguments),
         Command::Admin(Admin::Restore(arguments)) => command_line::copies::restore(&arguments),

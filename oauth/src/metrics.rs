@@ -10,11 +10,13 @@ use crate::keys::KeyKind;
 
 mod audit;
 mod errors;
+mod machine_credentials;
 mod process;
 mod sessions;
 mod store;
 mod upstream;
 
+pub(crate) use machine_credentials::CredentialState;
 pub(crate) use sessions::SessionEvent;
 pub(crate) use upstream::UpstreamRequest;
 
@@ -378,6 +380,7 @@ impl Metrics {
         self.count(KEY_POLLS_FAILED, &[], 0);
         self.describe_audit();
         self.describe_errors();
+        self.describe_machine_credentials();
         self.describe_process();
         self.describe_sessions();
         self.describe_store();

@@ -19,7 +19,8 @@ use crate::{
     clock::Clock,
     error::Error,
     feed::Feed,
-    grants::{GoodToken, Grants, Looked},
+    grants::{GoodToken, Grants, Holder, Looked},
+    machine_credentials::MachineCredentials,
     metrics::{RenewalResult, SessionEvent},
     records::{Records, Versioned},
     sessions::{Leases, Question, Reading, Session},
@@ -54,6 +55,7 @@ struct Inner {
     records: Arc<Records>,
     feed: Arc<Feed>,
     upstream: Arc<dyn LoginUpstream>,
+    machine_credentials: Arc<MachineCredentials>,
     clock: Arc<dyn Clock>,
     settings: Arc<Settings>,
     /// By session.
@@ -65,11 +67,20 @@ impl Renewals {
         records: Arc<Records>,
         feed: Arc<Feed>,
         upstream: Arc<dyn LoginUpstream>,
+        machine_credentials: Arc<MachineCredentials>,
         clock: Arc<dyn Clock>,
         settings: Arc<Settings>,
     ) -> Self {
         let flights = Mutex::default();
-        Self(Arc::new(Inner { records, feed, upstream, clock, settings, flights }))
+        Self(Arc::new(Inner {
+            records,
+            feed,
+            upstream,
+            machine_credentials,
+            clock,
+            settings,
+            flights,
+        }))
     }
 
     /// What the gateway is to know about its token after asking for a renewal. A session that is not
@@ -85,7 +96,13 @@ impl Renewals {
         loop {
             let looked = grants.look_up(request.token).await?;
             let question = match &looked {
-                Looked::Good(good) => inner.question(good, request),
+                Looked::Good(good) => match &good.holder {
+                    Holder::Person(session) => inner.question(good, session, request),
+                    Holder::Machine => {
+                        inner.renew_for_machine(good, request).await?;
+                        return Ok(looked);
+                    }
+                },
                 Looked::Refused(_) => Question::Known,
             };
             match question {
@@ -130,8 +147,25 @@ impl Inner {
         self.settings.intelligencebank.request_timeout.saturating_add(LEASE_MARGIN)
     }
 
-    fn question(&self, good: &GoodToken, request: &RenewalRequest<'_>) -> Question {
-        let GoodToken { token, session, .. } = good;
+    /// The same for a token of a client that acts for itself.
+    async fn renew_for_machine(
+        &self,
+        good: &GoodToken,
+        request: &RenewalRequest<'_>,
+    ) -> Result<(), Error> {
+        if good.token.audience == self.settings.resources.default {
+            self.machine_credentials.renew(&good.token.scope, request).await?;
+        }
+        Ok(())
+    }
+
+    fn question(
+        &self,
+        good: &GoodToken,
+        session: &Session,
+        request: &RenewalRequest<'_>,
+    ) -> Question {
+        let token = &good.token;
         if token.grant != request.session || token.audience != self.settings.resources.default {
             return Question::Known;
         }

@@ -20,7 +20,9 @@ use crate::{
     records::{KeysError, Records},
     settings::{Problem, Settings},
     store::{self, Store, measured::Measured},
-    upstreams::{client_documents::HttpsDocuments, intelligencebank::IntelligenceBank},
+    upstreams::{
+        client_documents::HttpsDocuments, intelligencebank::IntelligenceBank, rei_cca::ReiCca,
+    },
 };
 
 mod connections;
@@ -32,7 +34,7 @@ use connections::serve_until;
 const SWEEP_BATCH: usize = 500;
 /// Most batches in one sweep: the rest waits for the next.
 const SWEEP_BATCHES: usize = 200;
-/// How often measured durations are put into their buckets.
+/// How often measured durations are put into their buckets, and gauges brought up to date.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How often the certificates of the internal port are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(2);
@@ -126,12 +128,16 @@ async fn run(settings: Settings) -> Result<(), ServeError> {
         .map_err(|cause| ServeError::Upstream(cause.to_string()))?;
     let documents = HttpsDocuments::new(&settings.intelligencebank)
         .map_err(|cause| ServeError::Upstream(cause.to_string()))?;
+    let tokens = ReiCca::new(&settings.intelligencebank)
+        .map_err(|cause| ServeError::Upstream(cause.to_string()))?;
     let (public_address, internal_address) = (settings.public_address, settings.internal_address);
     let (server, sweep) = (settings.server, settings.store.sweep);
     let (upstream, documents) = (Arc::new(upstream), Arc::new(documents));
+    let tokens = Arc::new(tokens);
     let tls = internal_tls(&settings, records.metrics())?;
-    let app =
-        Arc::new(App::with_documents(Arc::new(settings), records, upstream, documents, clock));
+    let settings = Arc::new(settings);
+    let app = App::with_upstreams(settings, records, upstream, tokens, documents, clock);
+    let app = Arc::new(app);
     if let Some(cause) = app.audit.failure() {
         return Err(ServeError::Audit(cause.to_owned()));
     }
@@ -286,7 +292,10 @@ pub(crate) async fn keep_house(
                 app.limits.sweep();
                 sweep(&app).await;
             }
-            _ = upkeeps.tick() => app.metrics.upkeep(),
+            _ = upkeeps.tick() => {
+                app.metrics.upkeep();
+                app.machine_credentials.measure().await;
+            }
             _ = stopped.changed() => return,
         }
     }

@@ -26,6 +26,7 @@ mod client_sources;
 mod file;
 mod keys;
 mod load;
+pub(crate) mod machine_credentials;
 mod secrets;
 mod store;
 mod strict;
@@ -34,6 +35,8 @@ mod tests;
 
 pub(crate) use client_sources::{DocumentSettings, RegistrationSettings};
 pub(crate) use keys::{AccessTokenFormat, KeyFiles, KeyNames, KeySettings, StoredKeySettings};
+use load::Environment;
+pub(crate) use machine_credentials::{MachineCredential, MachineCredentialSettings};
 pub(crate) use store::{
     DynamodbSettings, EngineSettings, NetworkBounds, RedbSettings, RedisSettings, StoreSettings,
 };
@@ -99,6 +102,8 @@ pub struct Settings {
     pub(crate) registration: Option<RegistrationSettings>,
     /// `None`: a client id that is a URL is not known.
     pub(crate) client_documents: Option<DocumentSettings>,
+    /// Without any there is nothing for clients that act for themselves.
+    pub(crate) machine_credentials: MachineCredentialSettings,
     /// Whether there is a `development` section.
     pub(crate) in_development: bool,
     warnings: Vec<Problem>,
@@ -106,7 +111,7 @@ pub struct Settings {
 
 impl Settings {
     /// Reads the file at `path`, lays the process environment over it (`IB_OAUTH__SECTION__FIELD`),
-    /// and checks everything, the files that it names included.
+    /// and checks everything, the files that it names and the variables of machine credentials included.
     ///
     /// # Errors
     ///
@@ -115,7 +120,7 @@ impl Settings {
         let file = load::environment(std::env::vars_os())
             .and_then(|environment| load::load(path, environment))
             .map_err(|problem| SettingsError(vec![problem]))?;
-        let mut settings = check::check(file)?;
+        let mut settings = check::check(file, &Environment::of(std::env::vars_os()))?;
         settings.keys.settings_file = path.to_owned();
         Ok(settings)
     }
@@ -123,11 +128,11 @@ impl Settings {
     /// The settings in `text`, for tests.
     #[cfg(test)]
     pub(crate) fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Self, SettingsError> {
-        let environment =
+        let owned =
             environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let file =
-            load::parse(text, environment).map_err(|problem| SettingsError(vec![problem]))?;
-        check::check(file)
+        let file = load::parse(text, owned).map_err(|problem| SettingsError(vec![problem]))?;
+        let variables = environment.iter().map(|(name, value)| (name.into(), value.into()));
+        check::check(file, &Environment::of(variables))
     }
 
     /// What can be used and still deserves a look: exposed secrets, and what is for development alone.

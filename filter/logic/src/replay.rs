@@ -271,6 +271,10 @@ impl Gateway {
         for stream in waiters {
             self.with_rejected(host, stream, |approved| {
                 Some(match &read {
+                    // Nobody can log in again to a credential that is the operator's.
+                    Err(Refusal::SessionExpired) if approved.credentials.sets(b"authorization") => {
+                        self.refused(&Refusal::Unavailable)
+                    }
                     Err(refusal) => self.refused(refusal),
                     Ok((headers, body)) => {
                         NewAnswer::of_upstream(headers, body, approved, &self.policy)

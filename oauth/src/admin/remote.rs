@@ -95,6 +95,35 @@ pub fn revoke_grants(
     })
 }
 
+/// Lists the machine credentials; `line` hears each, as the JSON object that the service gave.
+///
+/// # Errors
+///
+/// [`AdminError`] with what the service said.
+pub fn list_credentials(remote: &Remote, line: impl FnMut(&Value)) -> Result<(), AdminError> {
+    super::block_on(async {
+        let operator = Operator::new(remote)?;
+        let answer = ask(operator.request(Method::GET, "/admin/credentials", &[])).await?;
+        let credentials = answer.get("credentials").and_then(Value::as_array);
+        credentials.ok_or_else(foreign)?.iter().for_each(line);
+        Ok(())
+    })
+}
+
+/// Has the service acquire another token for the machine credential called `name`. Says how the
+/// credential is then.
+///
+/// # Errors
+///
+/// [`AdminError`] with what the service said, such as that the upstream gives no token.
+pub fn refresh_credential(remote: &Remote, name: &str) -> Result<Value, AdminError> {
+    super::block_on(async {
+        let operator = Operator::new(remote)?;
+        let request = operator.request(Method::POST, "/admin/credentials/refresh", &[]);
+        ask(request.form(&[("name", name)])).await
+    })
+}
+
 /// Goes through the chosen grants once.
 async fn revoke_pass(
     operator: &Operator,
@@ -187,7 +216,7 @@ async fn ask(request: RequestBuilder) -> Result<Value, AdminError> {
     }
     let said = answer.get("error_description").and_then(Value::as_str).unwrap_or("no reason");
     let hint = if status == reqwest::StatusCode::NOT_FOUND {
-        "; are there admin.credentials in its settings, and is this its internal port?"
+        "; is the name right, are there admin.credentials in its settings, and is this its internal port?"
     } else {
         ""
     };

@@ -32,6 +32,10 @@ pub(crate) enum Event {
     SessionRenewed,
     SessionRenewalRefused,
     SessionEnded,
+    /// An upstream gave a token for a machine credential; `reason` says why it was asked.
+    CredentialAcquired,
+    /// It gave none; `reason` says why.
+    CredentialRefused,
     ClientRefused,
     GatewayRefused,
     /// Somebody without an operator's credential asked for what is an operator's.
@@ -63,12 +67,22 @@ pub(crate) struct Entry<'e> {
     subject: Option<String>,
     platform: Option<&'e str>,
     grant: Option<&'e str>,
+    credential: Option<&'e str>,
 }
 
 impl<'e> Entry<'e> {
     pub(crate) fn new(event: Event, outcome: Outcome) -> Self {
         let (reason, client_id, subject) = (None, None, None);
-        Self { event, outcome, reason, client_id, subject, platform: None, grant: None }
+        Self {
+            event,
+            outcome,
+            reason,
+            client_id,
+            subject,
+            platform: None,
+            grant: None,
+            credential: None,
+        }
     }
 
     pub(crate) fn success(event: Event) -> Self {
@@ -101,6 +115,11 @@ impl<'e> Entry<'e> {
         Self { grant: Some(id), ..self }
     }
 
+    /// The name of the machine credential.
+    pub(crate) fn credential(self, name: &'e str) -> Self {
+        Self { credential: Some(name), ..self }
+    }
+
     /// The line, with its end.
     pub(super) fn line(&self, unix_milliseconds: u64, origin: &Origin) -> String {
         let line = Line {
@@ -112,6 +131,7 @@ impl<'e> Entry<'e> {
             subject: self.subject.as_deref(),
             platform: self.platform,
             grant: self.grant,
+            credential: self.credential,
             request_id: origin.request_id(),
             trace_id: origin.trace_id(),
         };
@@ -135,6 +155,8 @@ struct Line<'e> {
     platform: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Client, ClientKeys, ClientKind, RegisteredRedirect, Source};
+use super::{ActsFor, Client, ClientKeys, ClientKind, RegisteredRedirect, Source};
 use crate::hosts::HostList;
 
 /// Longest key set of a client that describes itself, in bytes of JSON.
@@ -138,6 +138,7 @@ impl Declared {
             name: self.name.clone().unwrap_or_else(|| fallback_name.to_owned()),
             source,
             kind,
+            acts_for: ActsFor::Persons,
             redirects: redirects.collect::<Result<_, _>>().ok()?,
             scopes: self.scopes.clone(),
         })

@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Client, ClientDocumentSource, ClientKind, ID_PREFIX, documents::Documents, left_of};
+use super::{
+    ActsFor, Client, ClientDocumentSource, ClientKind, ID_PREFIX, documents::Documents, left_of,
+};
 use crate::{clock::Clock, error::Error, records::Records, settings::Settings};
 
 /// The clients of the settings, by id.
@@ -26,6 +28,11 @@ impl ConfiguredClients {
             ClientKind::Secret(hash) if hash.matches(secret) => Some(client),
             ClientKind::Secret(_) | ClientKind::Keys(_) | ClientKind::Public => None,
         }
+    }
+
+    /// Whether any client acts for itself.
+    pub(crate) fn have_machines(&self) -> bool {
+        self.0.values().any(|client| client.acts_for == ActsFor::Itself)
     }
 
     fn scopes(&self) -> impl Iterator<Item = &String> {

@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use ib_contract::{ActiveToken, Introspection};
+use ib_contract::{ActiveToken, InactiveReason, Introspection};
 use serde_json::json;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     app::App,
     error::Error,
-    grants::{GoodToken, Looked},
+    grants::{GoodToken, Holder, Looked},
     limits::Endpoint,
     metrics::{Caller, IntrospectionResult},
 };
@@ -50,15 +50,19 @@ pub(super) async fn for_gateway(
         app.grants.look_up(form.parameters.required("token")?).await
     };
     let looked = counted(&app, Caller::Gateway, looked.await)?;
-    Ok(gateway_answer(&app, looked))
+    gateway_answer(&app, looked).await
 }
 
-/// The rich answer, with the session.
-pub(super) fn gateway_answer(app: &App, looked: Looked) -> Response {
-    reply::json(&match looked {
+/// The rich answer, with the sessions. A token of a machine credential is acquired for it where there is
+/// none yet.
+pub(super) async fn gateway_answer(app: &App, looked: Looked) -> Result<Response, Error> {
+    Ok(reply::json(&match looked {
         Looked::Refused(reason) => Introspection::Inactive(reason),
-        Looked::Good(good) => Introspection::Active(Box::new(for_the_gateway(app, *good))),
-    })
+        Looked::Good(good) => match for_the_gateway(app, *good).await? {
+            Some(active) => Introspection::Active(Box::new(active)),
+            None => Introspection::Inactive(InactiveReason::InvalidToken),
+        },
+    }))
 }
 
 /// Is this token good? For confidential clients (RFC 7662).
@@ -88,8 +92,8 @@ pub(super) async fn for_clients(
     Ok(match counted(&app, Caller::Client, looked.await)? {
         Looked::Refused(_) => reply::json(&json!({ "active": false })),
         Looked::Good(good) => {
-            let GoodToken { token, session, .. } = *good;
-            reply::json(&json!({
+            let GoodToken { token, holder, .. } = *good;
+            let mut known = json!({
                 "active": true,
                 "token_type": "Bearer",
                 "client_id": token.client_id,
@@ -99,10 +103,14 @@ pub(super) async fn for_clients(
                 "iss": app.settings.issuer.url,
                 "iat": token.issued_at,
                 "exp": token.expires_at,
+            });
+            if let (Holder::Person(session), Some(known)) = (holder, known.as_object_mut()) {
                 // Whose user `sub` is: IntelligenceBank names users within a customer.
-                "ib_client_id": session.ib_client_id,
-                "ib_platform_url": format!("https://{}", session.platform_host),
-            }))
+                known.insert("ib_client_id".to_owned(), json!(session.ib_client_id));
+                let url = format!("https://{}", session.platform_host);
+                known.insert("ib_platform_url".to_owned(), json!(url));
+            }
+            reply::json(&known)
         }
     })
 }
@@ -123,16 +131,23 @@ fn counted(app: &App, caller: Caller, looked: Result<Looked, Error>) -> Result<L
     looked
 }
 
-fn for_the_gateway(app: &App, good: GoodToken) -> ActiveToken {
-    let now = app.clock.unix_seconds();
-    let GoodToken { token, session, as_of } = good;
-    // A token for another resource opens nothing here, whoever presents it.
-    let upstreams = if token.audience == app.settings.resources.default {
-        vec![session.upstream(&token.grant, app.settings.sessions, now)]
-    } else {
-        Vec::new()
+/// `None`: the token's scope is not one that it could be issued for now.
+async fn for_the_gateway(app: &App, good: GoodToken) -> Result<Option<ActiveToken>, Error> {
+    let GoodToken { token, holder, as_of } = good;
+    let upstreams = match holder {
+        // A token for another resource opens nothing here, whoever presents it.
+        _ if token.audience != app.settings.resources.default => Vec::new(),
+        Holder::Person(session) => {
+            let now = app.clock.unix_seconds();
+            vec![session.upstream(&token.grant, app.settings.sessions, now)]
+        }
+        Holder::Machine => match app.machine_credentials.upstreams(&token.scope).await? {
+            Some(upstreams) => upstreams,
+            None => return Ok(None),
+        },
     };
-    ActiveToken {
+    let now = app.clock.unix_seconds();
+    Ok(Some(ActiveToken {
         as_of,
         client_id: token.client_id,
         scope: token.scope,
@@ -143,5 +158,5 @@ fn for_the_gateway(app: &App, good: GoodToken) -> ActiveToken {
         iat: token.issued_at,
         expires_in: token.expires_at.saturating_sub(now),
         upstreams,
-    }
+    }))
 }

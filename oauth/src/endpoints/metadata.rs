@@ -15,7 +15,12 @@ use super::{
     reply,
     reply::ErrorBody,
 };
-use crate::{app::App, clients::ALGORITHMS, error::Error, settings::Settings};
+use crate::{
+    app::App,
+    clients::{ALGORITHMS, CLIENT_CREDENTIALS},
+    error::Error,
+    settings::Settings,
+};
 
 const RESOURCE_PREFIX: &str = "/.well-known/oauth-protected-resource";
 
@@ -36,6 +41,10 @@ pub(super) fn resource_metadata_url(settings: &Settings) -> String {
 pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Response {
     let settings = &app.settings;
     let issuer = &settings.issuer.url;
+    let mut grant_types = vec!["authorization_code", "refresh_token"];
+    if settings.clients.have_machines() {
+        grant_types.push(CLIENT_CREDENTIALS);
+    }
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
@@ -46,7 +55,7 @@ pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Respons
         "scopes_supported": app.clients.scopes(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": grant_types,
         "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],

@@ -20,6 +20,7 @@ mod authorize;
 mod caller;
 mod console;
 mod cookie;
+mod credentials;
 mod draining;
 mod health;
 mod html;
@@ -116,7 +117,9 @@ fn internal_routes(app: &App) -> (Routes, Routes) {
     if !app.settings.admin_credentials.get().is_empty() {
         router = router
             .route("/admin/grants", get(admin::list))
-            .route("/admin/grants/revoke", post(admin::revoke));
+            .route("/admin/grants/revoke", post(admin::revoke))
+            .route("/admin/credentials", get(credentials::list))
+            .route("/admin/credentials/refresh", post(credentials::refresh));
     }
     let waiting = Routes::new().route(ib_contract::REVOCATIONS_PATH, get(revocations::revocations));
     (router, waiting)

@@ -13,8 +13,8 @@ use utoipa::{
 };
 
 use super::{
-    admin, authorize, console, health, introspect, logout, metadata, poll, register, renew, reply,
-    revocations, revoke, token, userinfo,
+    admin, authorize, console, credentials, health, introspect, logout, metadata, poll, register,
+    renew, reply, revocations, revoke, token, userinfo,
 };
 use crate::{app::App, settings::Issuer};
 
@@ -55,7 +55,8 @@ struct Public;
     ),
     paths(
         introspect::for_gateway, renew::renew, revocations::revocations, health::internal_healthz,
-        health::readyz, health::metrics, admin::list, admin::revoke, internal,
+        health::readyz, health::metrics, admin::list, admin::revoke, credentials::list,
+        credentials::refresh, internal,
     ),
     modifiers(&GatewaySecurity),
 )]

@@ -49,5 +49,5 @@ pub(super) async fn renew(
             .ok_or_else(|| malformed(field::CAUSE))?,
     };
     let looked = app.renewals.renew(&app.grants, &request).await?;
-    Ok(introspect::gateway_answer(&app, looked))
+    introspect::gateway_answer(&app, looked).await
 }

@@ -32,7 +32,9 @@ fn status(error: &Error) -> StatusCode {
         | Error::InvalidGrant(_)
         | Error::UnsupportedGrantType
         | Error::UnsupportedResponseType
+        | Error::UnauthorizedClient
         | Error::InvalidScope
+        | Error::AmbiguousScope
         | Error::InvalidTarget
         | Error::AccessDenied(_)
         | Error::ExpiredToken => StatusCode::BAD_REQUEST,
@@ -55,6 +57,7 @@ fn status(error: &Error) -> StatusCode {
         | Error::AuditUnavailable
         | Error::Stopping
         | Error::RenewalUnavailable
+        | Error::CredentialUnavailable { .. }
         | Error::ClientUnavailable(_)
         | Error::RegistrationsExhausted { .. }
         | Error::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -79,7 +82,7 @@ impl IntoResponse for Error {
             Self::RegistrationsExhausted { seconds } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
-            Self::RateLimited { retry_after } => {
+            Self::RateLimited { retry_after } | Self::CredentialUnavailable { retry_after } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
             }
             // What is left of the body would be taken for the next request.

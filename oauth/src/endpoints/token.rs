@@ -1,4 +1,4 @@
-//! `POST /token` (RFC 6749 sections 4.1.3, 5 and 6).
+//! `POST /token` (RFC 6749 sections 4.1.3, 4.4, 5 and 6).
 
 use std::sync::Arc;
 
@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{
     app::App,
+    clients::{CLIENT_CREDENTIALS, Client},
     error::Error,
-    grants::{Exchange, Issued, Refresh},
+    grants::{Exchange, Issued, MachineIssued, Refresh},
     limits::Endpoint,
     settings::Resources,
 };
@@ -51,13 +52,32 @@ struct TokenReply<'r> {
     sid: Option<&'r str>,
 }
 
-/// A code or a refresh token into tokens.
+/// The answer to a client that acts for itself (RFC 6749 section 4.4.3).
+#[derive(Serialize, utoipa::ToSchema)]
+struct MachineTokenReply<'r> {
+    access_token: &'r str,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: &'r str,
+    client_id: &'r str,
+}
+
+/// Either answer.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes answers; none is ever made")]
+#[serde(untagged)]
+enum AnyTokenReply {
+    Person(TokenReply<'static>),
+    Machine(MachineTokenReply<'static>),
+}
+
+/// A code, a refresh token, or what a client proves of itself, into tokens.
 #[utoipa::path(
     post,
     path = "/token",
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, description = "The tokens.", body = TokenReply<'static>),
+        (status = 200, description = "The tokens.", body = AnyTokenReply),
         Forms, ClientRefused, Limited, Failures,
     ),
     security((), ("client_secret_basic" = [])),
@@ -71,12 +91,19 @@ pub(super) async fn token(
     let form = parameters::form(request, app.settings.server).await?;
     let parameters = &form.parameters;
     let grant_type = parameters.required("grant_type")?;
-    if !["authorization_code", "refresh_token"].contains(&grant_type) {
+    if !["authorization_code", "refresh_token", CLIENT_CREDENTIALS].contains(&grant_type) {
         return Err(Error::UnsupportedGrantType);
     }
     let check = authenticate::client(&app, &form.headers, parameters);
     let client = caller.authenticated(&app, Endpoint::Token, check).await?;
+    if !client.may_use(grant_type) {
+        return Err(Error::UnauthorizedClient);
+    }
     let audience = audience(&app.settings.resources, parameters)?;
+    if grant_type == CLIENT_CREDENTIALS {
+        let issued = app.grants.issue_to_machine(&client, parameters.text("scope")?, audience);
+        return Ok(machine_reply(&client, &issued.await?));
+    }
     let issued = if grant_type == "authorization_code" {
         let exchange = Exchange {
             code: parameters.required("code")?,
@@ -110,6 +137,16 @@ pub(super) fn audience<'s>(
         audience = Some(next);
     }
     Ok(audience)
+}
+
+fn machine_reply(client: &Client, issued: &MachineIssued) -> Response {
+    reply::json(&MachineTokenReply {
+        access_token: issued.access_token.expose(),
+        token_type: "Bearer",
+        expires_in: issued.expires_in,
+        scope: &issued.scope,
+        client_id: &client.id,
+    })
 }
 
 fn reply(client_id: &str, issued: &Issued, include_sid: bool) -> Response {

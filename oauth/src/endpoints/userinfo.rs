@@ -22,8 +22,9 @@ use super::{
 use crate::{
     app::App,
     error::Error,
-    grants::{GoodToken, Looked, session_over},
+    grants::{AccessRecord, GoodToken, Holder, Looked, session_over},
     limits::Endpoint,
+    sessions::Session,
 };
 
 /// The scope that this resource needs.
@@ -78,7 +79,7 @@ pub(super) async fn userinfo(
     uri: Uri,
 ) -> Response {
     match look_up(&app, caller, &headers, &uri).await {
-        Ok(good) => reply::json(&describe(good)),
+        Ok((token, session)) => reply::json(&describe(token, session)),
         Err(error) => {
             let url = metadata::resource_metadata_url(&app.settings);
             reply::resource_error(error, &url)
@@ -91,32 +92,34 @@ async fn look_up(
     caller: Caller,
     headers: &HeaderMap,
     uri: &Uri,
-) -> Result<GoodToken, Error> {
+) -> Result<(AccessRecord, Session), Error> {
     // It asks what an introspection asks.
     app.limits.address(Endpoint::Introspect, caller.0)?;
     // A token in a query ends up in logs (RFC 9700 section 4.3.2).
     if !Parameters::of_query(uri.query())?.texts("access_token")?.is_empty() {
         return Err(Error::invalid_request("An access token in the query is not accepted"));
     }
-    let good = match app.grants.look_up(authenticate::bearer(headers)?).await? {
-        Looked::Good(good) => *good,
-        Looked::Refused(InactiveReason::InvalidToken) => {
-            return Err(Error::InvalidToken("Invalid or expired access token"));
-        }
-        Looked::Refused(reason) => return Err(Error::InvalidToken(session_over(reason))),
-    };
+    let GoodToken { token, holder, .. } =
+        match app.grants.look_up(authenticate::bearer(headers)?).await? {
+            Looked::Good(good) => *good,
+            Looked::Refused(InactiveReason::InvalidToken) => {
+                return Err(Error::InvalidToken("Invalid or expired access token"));
+            }
+            Looked::Refused(reason) => return Err(Error::InvalidToken(session_over(reason))),
+        };
     // A token for another resource, presented here by that resource, opens nothing.
-    if good.token.audience != app.settings.resources.default {
+    if token.audience != app.settings.resources.default {
         return Err(Error::InvalidToken("The access token is for another resource"));
     }
-    if !good.token.scope.split(' ').any(|scope| scope == SCOPE) {
+    // One that speaks for a client speaks for no person.
+    let Holder::Person(session) = holder else { return Err(Error::InsufficientScope(SCOPE)) };
+    if !token.scope.split(' ').any(|scope| scope == SCOPE) {
         return Err(Error::InsufficientScope(SCOPE));
     }
-    Ok(good)
+    Ok((token, *session))
 }
 
-fn describe(good: GoodToken) -> UserInfo {
-    let GoodToken { token, session, .. } = good;
+fn describe(token: AccessRecord, session: Session) -> UserInfo {
     let person = session.person;
     let names: Vec<_> = [&person.given_name, &person.family_name]
         .into_iter()

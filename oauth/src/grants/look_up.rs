@@ -23,10 +23,19 @@ pub(crate) enum Looked {
 #[derive(Debug)]
 pub(crate) struct GoodToken {
     pub(crate) token: AccessRecord,
-    pub(crate) session: Session,
+    pub(crate) holder: Holder,
     /// The number of the last event of the revocation feed before the token was looked up. Whatever
     /// ends it from then on has a higher one.
     pub(crate) as_of: u64,
+}
+
+/// Whom an access token speaks for.
+#[derive(Debug)]
+pub(crate) enum Holder {
+    /// A person, by the session of their login.
+    Person(Box<Session>),
+    /// A client that acts for itself. What it may reach, its scope says.
+    Machine,
 }
 
 impl Grants {
@@ -45,14 +54,17 @@ impl Grants {
         let Some(scope) = scope else { return Ok(invalid) };
         token.scope = scope;
         let (grant, session) = self.records.get_both::<Grant, Session>(&token.grant, now).await?;
-        if grant.is_none() {
-            return Ok(invalid);
+        let Some(grant) = grant else { return Ok(invalid) };
+        if grant.machine_token.is_some() {
+            let holder = Holder::Machine;
+            return Ok(Looked::Good(Box::new(GoodToken { token, holder, as_of })));
         }
         // A session outlives its end in the store by an access token's lifetime: where it is gone,
         // it is over.
         Ok(match session {
             Some(session) if !session.is_over(now) => {
-                Looked::Good(Box::new(GoodToken { token, session, as_of }))
+                let holder = Holder::Person(Box::new(session));
+                Looked::Good(Box::new(GoodToken { token, holder, as_of }))
             }
             Some(session) => Looked::Refused(session.reason_when_over(self.settings.sessions)),
             None => Looked::Refused(InactiveReason::SessionExpired),

@@ -54,7 +54,7 @@ impl Record for CodeRecord {
     const TABLE: Table = Table::Code;
 }
 
-/// A grant. Its session has the same id.
+/// A grant. Its session, where it has one, has the same id.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Grant {
     pub(super) client_id: String,
@@ -67,8 +67,12 @@ pub(super) struct Grant {
     /// Seconds since the Unix epoch. 0 in records of before this was kept.
     #[serde(default)]
     pub(super) issued_at: u64,
-    /// Seconds since the Unix epoch. No rotation moves it.
+    /// Seconds since the Unix epoch. No rotation moves it. A grant without refresh tokens ends then.
     pub(super) refresh_until: u64,
+    /// Of a grant to a client that acts for itself: the name of its one access token in the store. It
+    /// has no session and no refresh tokens.
+    #[serde(default)]
+    pub(super) machine_token: Option<String>,
 }
 
 impl Record for Grant {

@@ -105,6 +105,12 @@ impl Grants {
             Some(access) if access.record.client_id == client.id => {
                 let (records, feed) = (Arc::clone(&self.records), Arc::clone(&self.feed));
                 let (id, access) = (id.to_owned(), access.record);
+                let grant = self.records.get::<Grant>(&access.grant, now).await?;
+                if grant.is_some_and(|grant| grant.record.machine_token.is_some()) {
+                    let entry = Entry::success(Event::TokenRevoked).client(&access.client_id);
+                    audit::record(&entry.subject(&access.sub).grant(&access.grant));
+                    return self.revoke(&access.grant).await;
+                }
                 to_its_end(async move {
                     let changes = records.changes().take::<AccessRecord>(&id);
                     // A conflict: it has ended, or been revoked, in the meantime.
@@ -130,8 +136,15 @@ impl Grants {
         // Whoever finds nothing to end needs no place in the feed's line, in which one waits for another.
         let Some(found) = records.get::<Grant>(&grant, now).await? else { return Ok(()) };
         to_its_end(async move {
-            let changes = records.changes().take::<Grant>(&grant).remove::<Session>(&grant);
+            let changes = records.changes().take::<Grant>(&grant);
             let changes = found.record.unindex(&grant, changes);
+            // Where there is no session, gateways know the token alone.
+            if let Some(token) = &found.record.machine_token {
+                let changes = changes.remove::<AccessRecord>(token);
+                feed.publish(Revoked::TokenSha256(token.clone()), changes, now).await?;
+                return Ok(());
+            }
+            let changes = changes.remove::<Session>(&grant);
             let applied = feed.publish(Revoked::Session(grant.clone()), changes, now).await?;
             if applied == Applied::Yes {
                 records.metrics().session(SessionEvent::Revoked);

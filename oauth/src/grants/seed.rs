@@ -64,6 +64,7 @@ impl Grants {
                 platform_host: session.platform_host.clone(),
                 issued_at: now,
                 refresh_until,
+                machine_token: None,
             };
             let access = AccessRecord::new(&id, &grant, grant.scope.clone(), now, lifetimes);
             let refresh_token = RefreshToken::generate()?;

@@ -54,6 +54,8 @@ fn cause(error: &Error) -> &'static str {
         Error::Busy => "busy",
         Error::Platform(_) => "platform",
         Error::RenewalUnavailable => "renewal_unavailable",
+        Error::CredentialUnavailable { .. } => "credential_unavailable",
+        Error::AmbiguousScope => "ambiguous_scope",
         Error::InvalidGatewayCredential => "gateway_credential",
         Error::MethodNotAllowed => "method_not_allowed",
         Error::BodyTooLarge => "body_too_large",

@@ -1,4 +1,4 @@
-//! Questions to IntelligenceBank.
+//! Questions to IntelligenceBank and to other upstreams.
 
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub(crate) enum UpstreamRequest {
     Read,
     /// To end a session.
     End,
+    /// For a token of a machine credential, at its own upstream.
+    Acquire,
 }
 
 impl UpstreamRequest {
@@ -26,6 +28,7 @@ impl UpstreamRequest {
             Self::Begin => "begin",
             Self::Read => "read",
             Self::End => "end",
+            Self::Acquire => "acquire",
         }
     }
 }
@@ -40,9 +43,9 @@ impl Metrics {
     }
 
     pub(super) fn describe_upstream(&self) {
-        let help = SharedString::from("Questions to IntelligenceBank, by request and outcome.");
+        let help = SharedString::from("Questions to upstreams, by request and outcome.");
         self.recorder.describe_counter(KeyName::from(REQUESTS), Some(Unit::Count), help);
-        let help = SharedString::from("Time until IntelligenceBank answered or did not.");
+        let help = SharedString::from("Time until an upstream answered or did not.");
         self.recorder.describe_histogram(KeyName::from(DURATIONS), Some(Unit::Seconds), help);
         for request in [UpstreamRequest::Begin, UpstreamRequest::Read] {
             for outcome in ["unreachable", "limited"] {

@@ -60,13 +60,7 @@ impl Renewal {
 
     /// Whether somebody is asking at `now`.
     fn is_leased(&self, leases: Leases, now: u64) -> bool {
-        // Whoever asked in an opening of the store that is over has gone, with their process.
-        let may_live = leases.opening.is_none() || leases.opening == self.leased_in;
-        // A lease that reaches further than leases do was written by a clock that has been set back.
-        // Where others write leases, their clocks may be a little ahead.
-        let ahead = if leases.opening.is_some() { 0 } else { CLOCK_TOLERANCE };
-        let longest = now.saturating_add(leases.longest).saturating_add(ahead);
-        may_live && now < self.leased_until && self.leased_until <= longest
+        leases.hold(self.leased_until, self.leased_in, now)
     }
 
     /// Whether a rejection at `now` is one of a session id that IntelligenceBank has only just said to
@@ -86,6 +80,19 @@ pub(crate) struct Leases {
     pub(crate) longest: u64,
     /// [`Store::opening`](crate::store::Store::opening).
     pub(crate) opening: Option<u64>,
+}
+
+impl Leases {
+    /// Whether a lease until `until` (Unix seconds), taken in this opening of the store, lasts at `now`.
+    pub(crate) fn hold(self, until: u64, taken_in: Option<u64>, now: u64) -> bool {
+        // Whoever asked in an opening of the store that is over has gone, with their process.
+        let may_live = self.opening.is_none() || self.opening == taken_in;
+        // A lease that reaches further than leases do was written by a clock that has been set back.
+        // Where others write leases, their clocks may be a little ahead.
+        let ahead = if self.opening.is_some() { 0 } else { CLOCK_TOLERANCE };
+        let longest = now.saturating_add(self.longest).saturating_add(ahead);
+        may_live && now < until && until <= longest
+    }
 }
 
 /// What is to be done for somebody who asks for a renewal.

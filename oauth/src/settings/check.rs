@@ -10,8 +10,8 @@ use std::{
 use url::Url;
 
 use super::{
-    IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources, SessionSettings,
-    Settings, SettingsError, TokenSettings, UpstreamBounds,
+    Environment, IntelligenceBankSettings, Issuer, KeyFiles, KeySettings, Problem, Resources,
+    SessionSettings, Settings, SettingsError, TokenSettings, UpstreamBounds,
     file::{self, File},
     secrets,
 };
@@ -27,6 +27,7 @@ mod console;
 mod internal_tls;
 mod keys;
 mod limits;
+mod machine_credentials;
 mod server;
 mod signing;
 mod store;
@@ -79,7 +80,7 @@ impl Problems {
     }
 }
 
-pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
+pub(super) fn check(file: File, environment: &Environment) -> Result<Settings, SettingsError> {
     let mut problems = Problems::default();
     let found = &mut problems;
 
@@ -108,6 +109,9 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
     let gateway_credentials = keys::gateway_credentials(&file.gateway.credentials, found);
     let admin_credentials =
         keys::admin_credentials(&file.admin.credentials, &gateway_credentials, found);
+    // Also of those that are refused, so that each fault is told once.
+    let written = file.machine_credentials.credentials.iter();
+    let credential_names: Vec<_> = written.map(|credential| credential.name.clone()).collect();
     let intelligencebank = intelligencebank(file.intelligencebank, file.development, found);
     let tokens = tokens(&file.tokens, found);
     let sessions = sessions(&file.sessions, found);
@@ -120,9 +124,15 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
         let reason = "needs telemetry.otlp_endpoint: without it there are no spans to speak of";
         found.add("intelligencebank.propagate_trace", reason);
     }
+    let machine_credentials = machine_credentials::check(
+        file.machine_credentials,
+        environment,
+        &intelligencebank.api_hosts,
+        found,
+    );
     let console = console::check(file.console, &issuer, found);
     let console_enabled = console.is_some();
-    let clients = clients::check(file.clients, console, found);
+    let clients = clients::check(file.clients, console, &credential_names, found);
     let registration =
         client_sources::registration(file.registration, tokens.refresh_token_seconds, found);
     let client_documents = client_sources::documents(file.client_documents, found);
@@ -160,6 +170,7 @@ pub(super) fn check(file: File) -> Result<Settings, SettingsError> {
             console_enabled,
             registration,
             client_documents,
+            machine_credentials,
             in_development,
             warnings: problems.warnings,
         }),

@@ -12,6 +12,7 @@ mod console;
 pub(super) mod internal_tls;
 mod keys;
 pub(super) mod limits;
+mod machine_credentials;
 mod store;
 mod telemetry;
 
@@ -19,6 +20,7 @@ pub(super) use audit::{Audit, AuditTo};
 pub(super) use client_sources::{ClientDocuments, Registration};
 pub(super) use console::Console;
 pub(super) use keys::{Admin, Gateway, KeyFile, KeySource, Keys, SecretFile, Source};
+pub(super) use machine_credentials::{MachineCredential, MachineCredentials};
 pub(super) use store::{Engine, Store};
 pub(super) use telemetry::Telemetry;
 
@@ -62,6 +64,8 @@ pub(super) struct File {
     pub(super) registration: Registration,
     #[serde(default, deserialize_with = "or_default")]
     pub(super) client_documents: ClientDocuments,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(super) machine_credentials: MachineCredentials,
 }
 
 /// A section whose every line is commented out is null in YAML.
@@ -216,6 +220,14 @@ pub(super) enum ClientType {
     Confidential,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum GrantType {
+    AuthorizationCode,
+    RefreshToken,
+    ClientCredentials,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Client {
@@ -223,6 +235,8 @@ pub(super) struct Client {
     pub(super) name: Option<String>,
     #[serde(rename = "type")]
     pub(super) kind: ClientType,
+    #[serde(default = "default_grant_types")]
+    pub(super) grant_types: Vec<GrantType>,
     #[serde(default)]
     pub(super) redirect_uris: Vec<String>,
     #[serde(default = "default_scopes")]
@@ -230,6 +244,10 @@ pub(super) struct Client {
     pub(super) secret_file: Option<PathBuf>,
     pub(super) secret_sha256: Option<String>,
     pub(super) jwks_file: Option<PathBuf>,
+}
+
+fn default_grant_types() -> Vec<GrantType> {
+    vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
 }
 
 fn default_scopes() -> Vec<String> {

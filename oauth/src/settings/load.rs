@@ -1,8 +1,9 @@
 //! Reading the settings: a YAML file, then the environment over it.
 
-use std::{ffi::OsString, path::Path};
+use std::{collections::HashMap, ffi::OsString, path::Path};
 
 use config::{Config, FileFormat, Value};
+use ib_contract::Secret;
 
 use super::{
     Problem,
@@ -34,6 +35,32 @@ const WITHOUT_SECRETS: [&str; 15] = [
 const HIGHEST_INDEX: usize = 999;
 /// Most parts of a variable's name. No field lies deeper.
 const MOST_PARTS: usize = 8;
+
+/// How the variables end that hold the address and the keys of a machine credential, and the name of one
+/// that is for all of them.
+const OF_MACHINE_CREDENTIALS: [&str; 5] =
+    ["_API_URL", "_API_KEY", "_INTEGRATOR_ID", "_SECRET_KEY", "TOKEN_REFRESH_BUFFER_MINUTES"];
+
+/// The variables that may belong to machine credentials. Which do, the settings say.
+#[derive(Default)]
+pub(super) struct Environment(HashMap<String, Secret>);
+
+impl Environment {
+    /// Those among all of the process. An empty one counts as absent, and so does one that is not UTF-8,
+    /// which no key is.
+    pub(super) fn of(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let readable = variables
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| OF_MACHINE_CREDENTIALS.iter().any(|end| name.ends_with(end)))
+            .filter(|(_, value)| !value.is_empty());
+        Self(readable.map(|(name, value)| (name, Secret::new(value))).collect())
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)
+    }
+}
 
 /// The variables that are ours, among all of the process.
 pub(super) fn environment(

@@ -9,6 +9,7 @@ mod audit;
 mod bounds;
 mod client_sources;
 mod keys;
+mod machine_credentials;
 mod store;
 mod telemetry;
 

@@ -51,4 +51,6 @@ tables! {
     RevocationHead = "revocation_head",
     /// One record for each kind of key that the service makes itself.
     Key = "key",
+    /// Tokens that upstreams gave for the machine credentials of the settings.
+    MachineCredential = "machine_credential",
 }

@@ -85,6 +85,20 @@ impl Kit {
         (twin, internal)
     }
 
+    /// The same, at the same token endpoint.
+    pub(super) fn twin_with_tokens(&self) -> (Arc<App>, Router) {
+        let twin = Arc::new(App::with_upstreams(
+            Arc::clone(&self.app.settings),
+            Arc::clone(&self.app.records),
+            self.upstream.clone(),
+            self.tokens.clone(),
+            self.documents.clone(),
+            self.clock.clone(),
+        ));
+        let internal = endpoints::internal(&twin);
+        (twin, internal)
+    }
+
     /// What the metrics have under this name, labels included.
     pub(super) fn metric(&self, series: &str) -> String {
         let rendered = self.app.metrics.render();

@@ -230,7 +230,8 @@ fn request(numbers: &mut Numbers, path: &str, usual: &str, gateway: bool) -> Req
     // Half of them get past the door.
     if gateway && numbers.one_in(2) {
         // An operator who names the client ends its grants, which would be no loss.
-        let credential = if path == "/admin/grants" { OPERATOR } else { GATEWAY_CREDENTIAL };
+        let is_operators = matches!(path, "/admin/grants" | "/admin/credentials/refresh");
+        let credential = if is_operators { OPERATOR } else { GATEWAY_CREDENTIAL };
         let credential = format!("Bearer {credential}").parse().unwrap();
         headers.insert(header::AUTHORIZATION, credential);
     } else if numbers.one_in(4) {
@@ -265,9 +266,10 @@ const PUBLIC: [(&str, &str); 16] = [
     ("/.well-known/oauth-protected-resource/proxy/", "GET"),
     ("/no/such/path", "GET"),
 ];
-const INTERNAL: [(&str, &str); 9] = [
+const INTERNAL: [(&str, &str); 10] = [
     ("/admin/grants", "GET"),
     ("/admin/grants/revoke", "POST"),
+    ("/admin/credentials/refresh", "POST"),
     ("/openapi.json", "GET"),
     ("/introspect", "POST"),
     ("/sessions/renew", "POST"),

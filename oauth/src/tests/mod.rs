@@ -44,6 +44,8 @@ mod key_reload;
 mod key_store;
 mod limits;
 mod logout;
+mod machine;
+mod machine_credentials;
 mod malformed;
 mod metadata;
 mod operations;
@@ -58,6 +60,7 @@ mod renewal_limits;
 mod renewal_spacing;
 mod revoke;
 mod scripted;
+mod scripted_tokens;
 mod secrets;
 mod stores;
 mod tags;
@@ -67,6 +70,7 @@ mod traces;
 
 pub(crate) use client_documents::ScriptedDocuments;
 use scripted::Scripted;
+pub(crate) use scripted_tokens::ScriptedTokens;
 
 const NOW: u64 = 1_800_000_000;
 const GATEWAY_CREDENTIAL: &str = "gateway-credential-for-tests-0123456789";
@@ -154,6 +158,7 @@ pub(crate) struct Kit {
     pub(crate) internal: Router,
     clock: Arc<ManualClock>,
     upstream: Arc<Scripted>,
+    tokens: Arc<ScriptedTokens>,
     documents: Arc<ScriptedDocuments>,
     pub(crate) folder: TempDir,
     pub(crate) settings: String,
@@ -198,16 +203,18 @@ impl Kit {
         let store = Measured::new(store, clock.clone(), Arc::clone(&metrics));
         let records = Arc::new(Records::new(Arc::new(store), sealer, metrics));
         let documents = Arc::new(ScriptedDocuments::default());
-        let app = App::with_documents(
+        let tokens = Arc::new(ScriptedTokens::default());
+        let app = App::with_upstreams(
             settings,
             records,
             upstream.clone(),
+            tokens.clone(),
             documents.clone(),
             clock.clone(),
         );
         let app = Arc::new(app);
         let (public, internal) = (endpoints::public(&app), endpoints::internal(&app));
-        Self { app, public, internal, clock, upstream, documents, folder, settings: text }
+        Self { app, public, internal, clock, upstream, tokens, documents, folder, settings: text }
     }
 
     /// The service has ended; what it was opened with is left.

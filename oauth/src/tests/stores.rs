@@ -47,8 +47,18 @@ async fn instance(
     clock: &Arc<ManualClock>,
     upstream: &Arc<Scripted>,
 ) -> Arc<Kit> {
+    instance_with(store, clock, upstream, "").await
+}
+
+/// The same with more settings.
+async fn instance_with(
+    store: Arc<dyn Store>,
+    clock: &Arc<ManualClock>,
+    upstream: &Arc<Scripted>,
+    more: &str,
+) -> Arc<Kit> {
     let folder = tempfile::tempdir().unwrap();
-    let text = settings_text(&folder, "");
+    let text = settings_text(&folder, more);
     let settings = Settings::parse(&text, &[]).unwrap();
     let kit = Kit::over(store, settings, folder, text, clock.clone(), upstream.clone());
     kit.app.records.prove_keys(NOW).await.unwrap();
@@ -58,10 +68,17 @@ async fn instance(
 
 /// Two instances over one server.
 async fn two(shared: &Shared) -> [Arc<Kit>; 2] {
+    two_with(shared, "").await
+}
+
+/// The same with more settings.
+async fn two_with(shared: &Shared, more: &str) -> [Arc<Kit>; 2] {
     let (clock, upstream) = (Arc::new(ManualClock::at(NOW)), Arc::new(Scripted::default()));
     // They start at the same time, on an empty store.
     let (first, second) = (shared.store().await, shared.store().await);
-    let (first, second) =
-        tokio::join!(instance(first, &clock, &upstream), instance(second, &clock, &upstream));
+    let (first, second) = tokio::join!(
+        instance_with(first, &clock, &upstream, more),
+        instance_with(second, &clock, &upstream, more)
+    );
     [first, second]
 }

@@ -147,7 +147,7 @@ async fn row_8_rfc_6749_5_2_each_fault_has_its_own_error() {
     for (name, value, status, error) in [
         ("grant_type", "", 400, "invalid_request"),
         ("grant_type", "password", 400, "unsupported_grant_type"),
-        ("grant_type", "client_credentials", 400, "unsupported_grant_type"),
+        ("grant_type", "client_credentials", 400, "unauthorized_client"),
         ("client_id", "", 401, "invalid_client"),
         ("client_id", "unknown", 401, "invalid_client"),
         ("client_id", "constructor", 401, "invalid_client"),

@@ -100,7 +100,7 @@ impl LoginUpstream for IntelligenceBank {
 }
 
 /// Seconds. A date in their place is as good as nothing: its clock may not be this one.
-fn retry_after(response: &reqwest::Response) -> Option<u64> {
+pub(super) fn retry_after(response: &reqwest::Response) -> Option<u64> {
     response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
@@ -109,7 +109,7 @@ fn encode(secret: &Secret) -> String {
 }
 
 /// The cause without its text, which would quote the URL and the token in it.
-fn unreachable(cause: reqwest::Error) -> UpstreamError {
+pub(super) fn unreachable(cause: reqwest::Error) -> UpstreamError {
     UpstreamError::Unreachable(if cause.is_timeout() {
         "it took too long"
     } else if cause.is_connect() {

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use ib_contract::Secret;
 use tracing::Instrument as _;
 
-use super::{Answer, BegunLogin, Ended, LoginProgress, LoginUpstream, UpstreamError};
+use super::{
+    Acquired, Answer, BegunLogin, Ended, LoginProgress, LoginUpstream, TokenUpstream, UpstreamError,
+};
 use crate::{
     clock::Clock,
     metrics::{Metrics, UpstreamRequest},
+    settings::MachineCredential,
     telemetry::TRACES,
 };
 
-pub(crate) struct Measured {
-    upstream: Arc<dyn LoginUpstream>,
+/// `U` is one of the traits of upstreams.
+pub(crate) struct Measured<U: ?Sized> {
+    upstream: Arc<U>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
 
-impl Measured {
-    pub(crate) fn new(
-        upstream: Arc<dyn LoginUpstream>,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+impl<U: ?Sized> Measured<U> {
+    pub(crate) fn new(upstream: Arc<U>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         Self { upstream, clock, metrics }
     }
 
@@ -57,7 +57,17 @@ impl Measured {
     }
 }
 
-impl LoginUpstream for Measured {
+impl TokenUpstream for Measured<dyn TokenUpstream> {
+    fn acquire<'a>(&'a self, credential: &'a MachineCredential) -> Answer<'a, Acquired> {
+        let (answer, host) = (self.upstream.acquire(credential), &credential.host);
+        Box::pin(self.measure(UpstreamRequest::Acquire, host, answer, |acquired| match acquired {
+            Acquired::Token { .. } => "acquired",
+            Acquired::Refused { .. } => "refused",
+        }))
+    }
+}
+
+impl LoginUpstream for Measured<dyn LoginUpstream> {
     fn begin<'a>(&'a self, host: &'a str) -> Answer<'a, BegunLogin> {
         let answer = self.upstream.begin(host);
         Box::pin(self.measure(UpstreamRequest::Begin, host, answer, |_| "begun"))

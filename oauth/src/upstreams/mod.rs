@@ -1,10 +1,12 @@
-//! Upstreams: where sessions come from. The domain knows this trait alone, so that another
-//! upstream is another file.
+//! Upstreams: where sessions come from. The domain knows the traits alone, so that another upstream is
+//! another file: one where people log in, and one where keys are traded for a token.
 
 use std::{future::Future, pin::Pin};
 
 use ib_contract::Secret;
 use serde::{Deserialize, Serialize};
+
+use crate::settings::MachineCredential;
 
 mod addresses;
 pub(crate) mod client_documents;
@@ -12,6 +14,7 @@ pub(crate) mod guard;
 mod https;
 pub(crate) mod intelligencebank;
 pub(crate) mod measured;
+pub(crate) mod rei_cca;
 mod resolver;
 
 /// Where people log in, in a browser, to begin a session.
@@ -25,6 +28,29 @@ pub(crate) trait LoginUpstream: Send + Sync + 'static {
     /// Ends the session that `sid` proves, where the upstream has a way for that. What comes of it
     /// changes nothing here.
     fn end<'a>(&'a self, host: &'a str, sid: &'a Secret) -> Answer<'a, Ended>;
+}
+
+/// Where keys are traded for a Bearer token, and nobody logs in.
+pub(crate) trait TokenUpstream: Send + Sync + 'static {
+    /// Trades the keys of `credential` for a token.
+    fn acquire<'a>(&'a self, credential: &'a MachineCredential) -> Answer<'a, Acquired>;
+}
+
+/// What a token endpoint answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    /// A token.
+    Token {
+        /// What proves the session, as it stands behind `bearer `.
+        token: Secret,
+        /// How long it lives from when it was asked for, in seconds; at least 1.
+        expires_in: u64,
+    },
+    /// It does not accept these keys. Asking again with the same ones does not help soon.
+    Refused {
+        /// A word of this service's own.
+        reason: &'static str,
+    },
 }
 
 /// What became of the wish to end a session.

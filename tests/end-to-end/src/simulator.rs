@@ -213,6 +213,18 @@ impl Simulator {
         assert!((200..300).contains(&answer.status), "not killed: {answer:?}");
     }
 
+    /// Ends a token of REI API CCA before its time: 401 from now on.
+    ///
+    /// # Panics
+    ///
+    /// When the simulator does not know it.
+    #[track_caller]
+    pub fn kill_rei_token(&self, token: &str) {
+        let request = Request::new("POST", format!("/rei-cca/tokens/{token}/kill")).body("");
+        let answer = self.control(&request);
+        assert!((200..300).contains(&answer.status), "not killed: {answer:?}");
+    }
+
     /// Makes a login token expire before anybody has logged in with it.
     ///
     /// # Panics

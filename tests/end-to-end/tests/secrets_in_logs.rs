@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ib_end_to_end::{
-    Connection, Deployment, Grant, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part, Request,
-    StackOptions, Verifier, eventually, forged_token, unique, unique_hex,
+    AZURA, Connection, Deployment, Grant, LOOPBACK_REDIRECT, Machines, PATIENCE, PUBLIC_CLIENT,
+    Part, REI_HOST, Request, StackOptions, Verifier, eventually, forged_token, unique, unique_hex,
 };
 use serde_json::json;
 
@@ -36,6 +36,54 @@ fn defect_10_no_secret_of_any_login_or_call_stands_in_a_log_a_metric_or_a_dump()
                 let before: String = before.chars().rev().collect();
                 panic!("{place} shows a secret, after: {before}");
             }
+        }
+    }
+}
+
+#[test]
+fn no_key_and_no_token_of_a_machine_credential_stands_in_a_log_a_metric_a_dump_or_an_answer() {
+    let Some(machines) = Machines::start(&json!({}), at_their_most_verbose()) else { return };
+    let gateway = &machines.gateway;
+    gateway.set_plugin_log("trace");
+    let mut secrets: BTreeSet<String> = machines.secrets().into_iter().collect();
+    let mut answers = Vec::new();
+    let token = machines.token(AZURA);
+    let mut call = |rest: &str| {
+        let answer = gateway.send(&gateway.proxied_to(REI_HOST, "GET", rest).bearer(&token));
+        answers.push((rest.to_owned(), answer.text()));
+        answer.status
+    };
+    let list = "/api/v1/GetProperties/take/1/skip/0";
+    assert_eq!(call(list), 200);
+    // An answer that repeats what it was sent.
+    assert_eq!(call("/api/v1/x?echo"), 200);
+    // One that is rejected and sent again, and one that is rejected again.
+    machines.kill_upstream_token(&machines.upstream_tokens().pop().unwrap());
+    assert_eq!(call(list), 200);
+    machines.kill_upstream_token(&machines.upstream_tokens().pop().unwrap());
+    assert_eq!(call(list), 503);
+    // An endpoint that quotes the keys in its error.
+    let forced = || Request::post_form("/admin/credentials/refresh", &[("name", "remax-azura")]);
+    let quoting = json!({ "answers": [{
+        "host": REI_HOST, "path_prefix": "/api/v1/oauth/token", "status": 400,
+        "body": "{\"error\":\"demo-azura-api-key\",\"detail\":\"demo-azura-secret-key\"}",
+    }] });
+    gateway.simulator().set(&quoting);
+    for request in [forced(), Request::get("/admin/credentials")] {
+        answers.push(("an operator".to_owned(), machines.as_operator(request).text()));
+    }
+    gateway.simulator().set(&json!({ "answers": [] }));
+    answers.push(("an operator".to_owned(), machines.as_operator(forced()).text()));
+    secrets.extend(machines.upstream_tokens());
+    secrets.extend([token.clone(), machines.token(AZURA)]);
+    secrets.extend(files_of_secrets(gateway));
+    assert!(machines.upstream_tokens().len() >= 2);
+
+    await_access_log(gateway);
+    answers.extend(everything_written(gateway));
+    for (place, text) in answers {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{place} shows a secret: {secret}");
         }
     }
 }

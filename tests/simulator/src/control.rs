@@ -28,6 +28,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/logins/{content}/complete", post(complete_login))
         .route("/tokens/{content}/expire", post(expire_token))
         .route("/sessions/{sid}/kill", post(kill_session))
+        .route("/rei-cca/tokens/{token}/kill", post(kill_token))
         .fallback(async || refused(StatusCode::NOT_FOUND, "there is no such path"))
         .method_not_allowed_fallback(async || {
             refused(StatusCode::METHOD_NOT_ALLOWED, "the path has no such method")
@@ -118,6 +119,14 @@ async fn kill_session(State(shared): SharedState, Path(sid): Path<String>) -> Re
         StatusCode::NO_CONTENT.into_response()
     } else {
         refused(StatusCode::NOT_FOUND, "there is no such session")
+    }
+}
+
+async fn kill_token(State(shared): SharedState, Path(token): Path<String>) -> Response {
+    if shared.tokens().kill(&token) {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refused(StatusCode::NOT_FOUND, "there is no such token")
     }
 }
 

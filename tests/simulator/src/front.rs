@@ -15,7 +15,7 @@ use crate::request_log::Head;
 use crate::shared::Shared;
 use crate::tampering::{self, Outcome};
 use crate::tenants::{self, Site};
-use crate::{api, echo, login, query, reply};
+use crate::{api, echo, login, query, rei_cca, reply};
 
 /// Everything that the TLS listener serves.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -83,9 +83,11 @@ async fn answer(
 }
 
 async fn at_site(call: Call, site: Site) -> Result<Response, BodyError> {
-    let is_api = call.head.raw_path.starts_with("/api/") && !matches!(site, Site::ReiCca);
-    if is_api {
-        return api::answer(call, site).await;
+    if call.head.raw_path.starts_with("/api/") {
+        return match site {
+            Site::ReiCca => rei_cca::answer(call).await,
+            Site::Platform(_) | Site::Api => api::answer(call, site).await,
+        };
     }
     if query::has(&call.head.raw_query, "echo") {
         let body = call.body.drain(0, |_| ()).await?;

@@ -8,7 +8,7 @@
 //! ```text
 //! simulator                      starts everything, stops everything
 //! front, control                 the two faces: the simulated hosts, the tests' own API
-//! login, api, echo, tampering    what one simulated host answers
+//! login, api, rei_cca, echo, tampering    what one simulated host answers
 //! shared                         the state that both faces use
 //! accounts, request_log, settings, rate_limit, tenants
 //! received, certificates, connection, clock, random, bounded_map, query
@@ -30,6 +30,7 @@ mod query;
 mod random;
 mod rate_limit;
 mod received;
+mod rei_cca;
 mod reply;
 mod request_log;
 mod settings;

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) login_timeout_hours: Option<u32>,
     pub(crate) login_time_offset_seconds: i64,
     pub(crate) rate_limit_per_minute: u32,
+    /// How long new tokens of REI API CCA live, in seconds.
+    pub(crate) rei_cca_token_seconds: u32,
     pub(crate) faults: Vec<Fault>,
     pub(crate) answers: Vec<Answer>,
 }
@@ -47,6 +49,7 @@ impl Default for Settings {
             login_timeout_hours: Some(24),
             login_time_offset_seconds: 0,
             rate_limit_per_minute: 0,
+            rei_cca_token_seconds: 86_399,
             faults: Vec::new(),
             answers: Vec::new(),
         }
@@ -63,6 +66,7 @@ pub(crate) struct SettingsPatch {
     login_timeout_hours: Option<Option<u32>>,
     login_time_offset_seconds: Option<i64>,
     rate_limit_per_minute: Option<u32>,
+    rei_cca_token_seconds: Option<u32>,
     faults: Option<Vec<Fault>>,
     answers: Option<Vec<Answer>>,
 }
@@ -101,6 +105,9 @@ impl SettingsPatch {
         if let Some(calls) = self.rate_limit_per_minute {
             settings.rate_limit_per_minute = calls;
         }
+        if let Some(seconds) = self.rei_cca_token_seconds {
+            settings.rei_cca_token_seconds = seconds;
+        }
         if let Some(faults) = self.faults {
             settings.faults = faults;
         }
@@ -127,6 +134,10 @@ impl SettingsPatch {
                 "login_time_offset_seconds",
                 format!("is more than {MAXIMUM_OFFSET_SECONDS} seconds away"),
             ));
+        }
+        if self.rei_cca_token_seconds == Some(0) {
+            let reason = "is 0, so that no token would be good";
+            return Err(InvalidSetting::new("rei_cca_token_seconds", reason));
         }
         check_list("faults", self.faults.as_deref(), Fault::check)?;
         check_list("answers", self.answers.as_deref(), Answer::check)

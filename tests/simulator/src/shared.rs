@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::accounts::Accounts;
 use crate::clock::Clock;
 use crate::rate_limit::RateLimit;
+use crate::rei_cca::tokens::Tokens;
 use crate::request_log::RequestLog;
 use crate::settings::Settings;
 
@@ -15,6 +16,7 @@ pub(crate) struct Shared {
     rate_limit: Mutex<RateLimit>,
     requests: Mutex<RequestLog>,
     settings: Mutex<Settings>,
+    tokens: Mutex<Tokens>,
 }
 
 impl Shared {
@@ -26,6 +28,7 @@ impl Shared {
             rate_limit: Mutex::default(),
             requests: Mutex::default(),
             settings: Mutex::default(),
+            tokens: Mutex::new(Tokens::new()),
         }
     }
 
@@ -43,6 +46,11 @@ impl Shared {
 
     pub(crate) fn settings(&self) -> MutexGuard<'_, Settings> {
         lock(&self.settings)
+    }
+
+    /// Those of REI API CCA.
+    pub(crate) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
     }
 }
 

@@ -94,7 +94,7 @@ pub(crate) enum Site {
     Platform(&'static Tenant),
     /// The v3 API, for the sessions of every tenant.
     Api,
-    /// The REI CCA API, of which only the name is there so far.
+    /// The REI CCA API, for the tokens of its brands.
     ReiCca,
 }
 

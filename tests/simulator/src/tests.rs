@@ -5,4 +5,5 @@ mod control;
 mod downloads;
 mod hosts;
 mod login;
+mod rei_cca;
 mod support;

@@ -11,8 +11,8 @@ use serde_json::json;
 use crate::{
     BodyFlow, CalloutId, Counter, HeadersFlow, Histogram, StreamId,
     host::mock::{
-        PATH, SID, SentCallout, World, active_answer, extended, generation, get_request, request,
-        sid_of, token_named,
+        PATH, SID, SentCallout, World, active_answer, active_with, extended, generation,
+        get_request, request, sid_of, token_named,
     },
     policy::IdentityAskedBy,
 };
@@ -254,6 +254,24 @@ fn a_new_session_that_is_dead_as_well_is_not_tried_a_third_time() {
     world.answer(renewal(&world), &generation(2));
     replay_answer(&world, "401", DEAD);
     assert_eq!(world.refusal(stream), (401, "Session has expired".to_owned()));
+    assert_eq!((replays(&world).len(), world.sent_to("/sessions/renew").len()), (1, 1));
+}
+
+#[test]
+fn a_client_is_not_told_to_log_in_again_where_the_credential_is_the_operators() {
+    let token = |number: u64| {
+        let value = format!("bearer machine-token-{number}");
+        active_with(json!({
+            "upstream.generation": number, "upstream.headers": {"authorization": value},
+        }))
+    };
+    let world = World::knowing("token", &token(1));
+    let stream = rejected(&world);
+    world.answer(renewal(&world), &token(2));
+    let sent = replay(&world);
+    assert_eq!(sent.header("authorization"), Some("bearer machine-token-2"));
+    replay_answer(&world, "401", DEAD);
+    assert_eq!(world.status(stream), Some(503));
     assert_eq!((replays(&world).len(), world.sent_to("/sessions/renew").len()), (1, 1));
 }
 

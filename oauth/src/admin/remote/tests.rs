@@ -3,7 +3,9 @@ use std::sync::{Arc, Mutex};
 use axum::{Router, routing::any};
 use tempfile::TempDir;
 
-use super::{Chosen, MOST_PASSES, Remote, list_grants, revoke_grants};
+use super::{
+    Chosen, MOST_PASSES, Remote, list_credentials, list_grants, refresh_credential, revoke_grants,
+};
 use crate::admin::AdminError;
 
 /// A port that gives these answers, one after the other and the last one for ever, and remembers the bodies
@@ -74,4 +76,25 @@ async fn revoking_has_an_end_where_grants_are_made_all_the_time_and_says_so() {
     let told = revoked.unwrap_err().to_string();
     assert!(told.contains(&format!("{MOST_PASSES} grants are revoked")), "{told}");
     assert_eq!(bodies.lock().unwrap().len(), MOST_PASSES);
+}
+
+#[tokio::test]
+async fn credentials_are_listed_one_by_one_and_the_one_that_is_named_is_refreshed() {
+    let (remote, _folder, bodies) = answering(&[
+        r#"{"credentials":[{"name":"remax-azura"},{"name":"remax-blue-ocean"}]}"#,
+        r#"{"name":"remax-azura","generation":2}"#,
+        "<html>Welcome</html>",
+    ])
+    .await;
+    let (names, refreshed, foreign) = outside(move || {
+        let mut names = Vec::new();
+        list_credentials(&remote, |one| names.push(one["name"].clone())).unwrap();
+        let refreshed = refresh_credential(&remote, "remax-azura").unwrap();
+        (names, refreshed, list_credentials(&remote, |_| {}))
+    })
+    .await;
+    assert_eq!(names, ["remax-azura", "remax-blue-ocean"]);
+    assert_eq!(refreshed["generation"], 2);
+    assert!(matches!(foreign, Err(AdminError::Remote(_))), "{foreign:?}");
+    assert_eq!(bodies.lock().unwrap()[1], "name=remax-azura");
 }

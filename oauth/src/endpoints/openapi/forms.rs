@@ -69,10 +69,10 @@ pub(in crate::endpoints) struct PollQuery {
     token: String,
 }
 
-/// RFC 6749 sections 4.1.3 and 6.
+/// RFC 6749 sections 4.1.3, 4.4.2 and 6.
 #[derive(ToSchema)]
 pub(in crate::endpoints) struct TokenForm {
-    /// `authorization_code` or `refresh_token`.
+    /// `authorization_code`, `refresh_token`, or `client_credentials` of a client that acts for itself.
     #[schema(example = "authorization_code")]
     grant_type: String,
     /// A public client names itself here; a confidential one by HTTP Basic.
@@ -86,7 +86,7 @@ pub(in crate::endpoints) struct TokenForm {
     #[schema(example = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")]
     code_verifier: Option<String>,
     refresh_token: Option<String>,
-    /// Of a refresh: what was granted, or less.
+    /// Of a refresh: what was granted, or less. Of `client_credentials`: of the client's own.
     #[schema(example = "profile")]
     scope: Option<String>,
     /// RFC 8707. It may be repeated, for one audience.
@@ -181,6 +181,14 @@ pub(in crate::endpoints) struct GrantsQuery {
     after: Option<String>,
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u64>,
+}
+
+/// Which credential.
+#[derive(ToSchema)]
+pub(in crate::endpoints) struct CredentialForm {
+    /// Its name in the settings.
+    #[schema(example = "remax-azura")]
+    name: String,
 }
 
 /// Which grants: one of `grant`, `subject`, `client_id` and `platform`.

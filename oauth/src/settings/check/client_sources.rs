@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{DAY, Problems, clients::check_scopes, hosts, secrets};
+use super::{
+    DAY, Problems, clients::check_scopes, hosts, machine_credentials::check_others, secrets,
+};
 use crate::{
     hosts::HostList,
     settings::{DocumentSettings, RegistrationSettings, file},
@@ -16,6 +18,7 @@ pub(super) fn registration(
 ) -> Option<RegistrationSettings> {
     let redirect_hosts = hosts("registration.redirect_hosts", &file.redirect_hosts, found);
     check_scopes("registration.scopes", &file.scopes, found);
+    check_others("registration.scopes", &file.scopes, found);
     let unused_days = found.range("registration.unused_days", file.unused_days, 1..=3_660);
     let unused_seconds = unused_days.saturating_mul(DAY);
     // A use is noted once a day.
@@ -52,6 +55,7 @@ pub(super) fn documents(
 ) -> Option<DocumentSettings> {
     let hosts = hosts("client_documents.allowed_hosts", &file.allowed_hosts, found);
     check_scopes("client_documents.scopes", &file.scopes, found);
+    check_others("client_documents.scopes", &file.scopes, found);
     if file.enabled && file.allowed_hosts.is_empty() {
         found.add("client_documents.allowed_hosts", "needs at least one host");
     }

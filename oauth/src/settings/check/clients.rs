@@ -1,17 +1,19 @@
 //! Checking the registered clients.
 
-use super::{Problems, secrets};
+use super::{Problems, machine_credentials, secrets};
 use crate::{
     clients::{
-        Client, ClientKeys, ClientKind, ConfiguredClients, ID_PREFIX, RegisteredRedirect, Source,
+        ActsFor, Client, ClientKeys, ClientKind, ConfiguredClients, ID_PREFIX, RegisteredRedirect,
+        Source,
     },
-    settings::file::{self, ClientType},
+    settings::file::{self, ClientType, GrantType},
 };
 
-/// `own` is a client that comes with another setting.
+/// `own` is a client that comes with another setting. `credential_names` are those that scopes may name.
 pub(super) fn check(
     clients: Vec<file::Client>,
     own: Option<Client>,
+    credential_names: &[String],
     found: &mut Problems,
 ) -> ConfiguredClients {
     if clients.is_empty() {
@@ -46,9 +48,12 @@ pub(super) fn check(
         let kind = kind(&client, &field, found);
         let redirects = redirects(&client, &field, found);
         check_scopes(&format!("{field}.scopes"), &client.scopes, found);
+        machine_credentials::check_client(&client, &field, credential_names, found);
+        let is_machine = client.grant_types.contains(&GrantType::ClientCredentials);
+        let acts_for = if is_machine { ActsFor::Itself } else { ActsFor::Persons };
         if let Some(kind) = kind {
             let (id, source, scopes) = (client.id, Source::Settings, client.scopes);
-            good.push(Client { id, name, source, kind, redirects, scopes });
+            good.push(Client { id, name, source, kind, acts_for, redirects, scopes });
         }
     }
     ConfiguredClients::new(good)
@@ -116,7 +121,8 @@ fn kind(client: &file::Client, field: &str, found: &mut Problems) -> Option<Clie
 }
 
 fn redirects(client: &file::Client, field: &str, found: &mut Problems) -> Vec<RegisteredRedirect> {
-    if client.kind == ClientType::Public && client.redirect_uris.is_empty() {
+    let is_machine = client.grant_types.contains(&GrantType::ClientCredentials);
+    if client.kind == ClientType::Public && !is_machine && client.redirect_uris.is_empty() {
         found.add(format!("{field}.redirect_uris"), "a public client needs at least one");
     }
     let mut good = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::{Problems, clients::check_scopes};
 use crate::{
-    clients::{CONSOLE_CLIENT, Client, ClientKind, RegisteredRedirect, Source},
+    clients::{ActsFor, CONSOLE_CLIENT, Client, ClientKind, RegisteredRedirect, Source},
     settings::{Issuer, file},
 };
 
@@ -22,6 +22,7 @@ pub(super) fn check(file: file::Console, issuer: &Issuer, found: &mut Problems) 
         name: "Gateway console".to_owned(),
         source: Source::Settings,
         kind: ClientKind::Public,
+        acts_for: ActsFor::Persons,
         redirects: vec![redirect],
         scopes: file.scopes,
     })

@@ -7,10 +7,15 @@ use ib_contract::{Revoked, Secret};
 use tokio::task::JoinSet;
 
 use super::{
-    super::{Answer, Kit, NOW, gateway::renewal, scripted, text},
-    Shared, two,
+    super::{
+        Answer, Kit, NOW,
+        gateway::{authorized, renewal},
+        machine::{AZURA, settings_in},
+        post, scripted, text,
+    },
+    Shared, two, two_with,
 };
-use crate::{store::servers::Server, upstreams::UpstreamSession};
+use crate::{clients::PrivateKey, store::servers::Server, upstreams::UpstreamSession};
 
 /// What `count` get that do the same at the same time, half of them at each instance.
 async fn together<F>(
@@ -97,6 +102,34 @@ async fn one_renewal_at_a_time(shared: Shared) {
     assert_eq!(upstream.times_asked(), asked + 1);
 }
 
+async fn one_acquisition_at_a_time(shared: Shared) {
+    let folder = tempfile::tempdir().unwrap();
+    let more = settings_in(&folder, &PrivateKey::p256(), "");
+    let instances = two_with(&shared, &more).await;
+    let asked = || instances.iter().map(|kit| kit.tokens.times_asked()).sum::<usize>();
+    let token = instances[0].machine_token(AZURA).await;
+    let first = |kit: Arc<Kit>| {
+        let request = authorized(post("/introspect", &[("token", token.as_str())]));
+        async move { kit.send_internal(request).await }
+    };
+    let mut sessions = HashSet::new();
+    for answer in together(&instances, 300, first).await {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        sessions.insert(text(&answer.json()["upstreams"][0], "session"));
+    }
+    assert_eq!((asked(), sessions.len()), (1, 1));
+    let session = sessions.into_iter().next().unwrap();
+    let rejected = |kit: Arc<Kit>| {
+        let request = renewal(&token, &session, 1, "rejected");
+        async move { kit.send_internal(request).await }
+    };
+    for answer in together(&instances, 100, rejected).await {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert_eq!(answer.json()["upstreams"][0]["generation"], 2);
+    }
+    assert_eq!(asked(), 2);
+}
+
 async fn events_come_in_one_order(shared: Shared) {
     const GRANTS: usize = 30;
     let instances = two(&shared).await;
@@ -164,6 +197,18 @@ async fn a_session_is_renewed_once_at_a_time_over_two_instances_on_redis() {
 #[ignore = "needs a DynamoDB server: make test-stores"]
 async fn a_session_is_renewed_once_at_a_time_over_two_instances_on_dynamodb() {
     one_renewal_at_a_time(Shared::Dynamodb(Server::dynamodb())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs a redis-server: make test-stores"]
+async fn a_machine_credentials_token_is_acquired_once_over_two_instances_on_redis() {
+    one_acquisition_at_a_time(Shared::Redis(Server::redis())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+#[ignore = "needs a DynamoDB server: make test-stores"]
+async fn a_machine_credentials_token_is_acquired_once_over_two_instances_on_dynamodb() {
+    one_acquisition_at_a_time(Shared::Dynamodb(Server::dynamodb())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -98,7 +98,7 @@ async fn a_host_that_is_not_simulated_is_misdirected_and_noted_all_the_same() {
     let answer = fixture.raw(API, request).await;
     assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
     assert_eq!(fixture.received().await.last().unwrap()["host"], "example.org");
-    let plain = fixture.get(REI_CCA, "/api/v1/x").send().await.unwrap();
+    let plain = fixture.get(REI_CCA, "/elsewhere").send().await.unwrap();
     assert_eq!(plain.status(), 404);
     assert_eq!(plain.headers()["content-type"], "application/json");
 }
