@@ -39,8 +39,10 @@ have() {
 compiled() {
     say "compiling the dependencies of the programs, where that is not done yet"
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
-    cargo build --locked --package ib-oauth --package ib-simulator --package ib-stack --package ib-plugin-link --bins \
+    # As deploy/docker/Dockerfile and build-plugin.sh do it: other packages at once would have other features.
+    cargo build --locked --package ib-oauth --package ib-simulator --package ib-stack --bins \
         --message-format json-render-diagnostics >"$work/artifacts"
+    cargo build --locked --package ib-plugin-link --message-format json-render-diagnostics >>"$work/artifacts"
     mkdir -p "$1/debug/deps"
     python3 - "$work/artifacts" "$CARGO_TARGET_DIR/debug" "$1/debug" <<'PYTHON'
 import json, os, shutil, sys
