@@ -67,6 +67,8 @@ test("a person logs in, sees both clocks run, and a call with its answer", async
   const sent = await page.locator("#sent").textContent();
   assert.match(sent, /^GET http:\/\/127\.0\.0\.1:\d+\/proxy\/apiv3\.intelligencebank\.com\/api\/3\.0\.0\/DemoCo1\/folder/);
   assert.ok(!sent.includes("ibg_"), "no token is shown");
+  await page.getByText("Who logged in").click();
+  assert.match(await page.locator("#person").textContent(), /"family_name": "Lovelace"/);
 });
 
 test("a change with a body arrives as it was typed, and an error of the platform is shown as it is", async () => {
@@ -159,6 +161,12 @@ test("a return that this tab did not ask for is refused", async () => {
   await page.getByRole("alert").filter({ hasText: "not begun in this tab" }).waitFor();
   assert.equal(new URL(page.url()).search, "");
   await button("Log in").waitFor();
+});
+
+test("under another name of the gateway the console says where it is at home", async () => {
+  await page.goto(`${stack.base.replace("127.0.0.1", "localhost")}/console`);
+  await page.getByRole("alert").filter({ hasText: `Open this page at ${stack.base}/console` }).waitFor();
+  assert.ok(await button("Log in").isDisabled());
 });
 
 test("what an answer holds is text, whatever it looks like", async () => {

@@ -24,12 +24,16 @@ export function begin(stack, callback, changes = {}) {
   return { url: `${stack.base}/authorize?${parameters}`, verifier, state, origin: callback.origin };
 }
 
-/** Opens the link and names the platform: the page is then the one that waits. */
-export async function enterPlatform(page, login, platform = "company") {
+/** Opens the link and names the platform: the page is then the one that waits, and its script runs. */
+export async function enterPlatform(page, login, platform = "company", { script = true } = {}) {
   await page.goto(login.url);
   await page.getByLabel("Your platform").fill(platform);
   await page.getByRole("button", { name: "Continue" }).click();
   await page.getByRole("heading", { name: "Log in at" }).waitFor();
+  if (script) {
+    // Without it there is nothing to stop.
+    await page.getByRole("button", { name: "Stop waiting" }).waitFor();
+  }
 }
 
 /** Clicks the page's button and gives the window, or the tab, that opens. */

@@ -278,6 +278,7 @@ await once(async () => {
   if (tokens) {
     const person = await client.person(tokens);
     at("who").textContent = `${person.name ?? person.sub} at ${new URL(tokens.platform_url).host}`;
+    at("person").textContent = JSON.stringify(person, null, 2);
     offer();
     happened("Logged in.");
   }
