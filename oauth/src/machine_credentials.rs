@@ -28,6 +28,9 @@ use acquiring::Inner;
 pub(crate) use overview::CredentialOverview;
 use state::{CredentialRecord, Want};
 
+/// Longest id of a session that is told of, in bytes: a name, a dot, and a random series.
+const LONGEST_SESSION_ID: usize = 128;
+
 /// Keeps the tokens of all credentials.
 pub(crate) struct MachineCredentials(Arc<Inner>);
 
@@ -73,27 +76,38 @@ impl MachineCredentials {
         scope: &str,
         request: &RenewalRequest<'_>,
     ) -> Result<(), Error> {
-        let chosen = self.0.settings.machine_credentials.chosen_by(scope).unwrap_or_default();
+        let inner = &self.0;
+        let chosen = inner.settings.machine_credentials.chosen_by(scope).unwrap_or_default();
         for credential in chosen {
-            let now = self.0.clock.unix_seconds();
-            let found = self.0.records.get::<CredentialRecord>(&credential.record, now).await?;
-            let is_asked_for =
+            // No name holds a dot, so that this is about one credential.
+            let name = request.session.split_once('.').map(|(name, _)| name);
+            if name != Some(credential.name.as_str()) || request.session.len() > LONGEST_SESSION_ID
+            {
+                continue;
+            }
+            let id = &credential.record;
+            let found = inner.records.get::<CredentialRecord>(id, inner.now()).await?;
+            let is_present =
                 found.is_some_and(|found| found.record.session_id(credential) == request.session);
-            if !is_asked_for {
+            if !is_present {
+                // One of other keys, before a restart: whoever sees its token rejected asks anew.
+                if request.cause == RenewalCause::Rejected {
+                    let session = Revoked::Session(request.session.to_owned());
+                    inner.feed.publish(session, inner.records.changes(), inner.now()).await?;
+                }
                 continue;
             }
             let want = match request.cause {
                 RenewalCause::NearExpiry => Want::Refresh,
                 RenewalCause::Rejected => Want::Replace { generation: request.generation },
             };
-            self.0.obtain(credential, want).await?;
+            inner.obtain(credential, want).await?;
         }
         Ok(())
     }
 
     /// Acquires another token for the credential called `name`, whatever there is, which gateways take up
-    /// as soon as they hear of it. `None`: there is no
-    /// such credential.
+    /// as soon as they hear of it. `None`: there is no such credential.
     pub(crate) async fn force(&self, name: &str) -> Result<Option<CredentialOverview>, Error> {
         let inner = &self.0;
         let Some(credential) = inner.settings.machine_credentials.named(name) else {

@@ -199,6 +199,25 @@ async fn a_renewal_of_another_brands_session_renews_nothing() {
 }
 
 #[tokio::test]
+async fn after_a_restart_with_other_keys_the_old_token_is_forgotten_by_who_sees_it_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let kit = kit_in(&folder, &PrivateKey::p256(), "");
+    let token = kit.machine_token(AZURA).await;
+    let before = text(&kit.introspect(&token).await["upstreams"][0], "session");
+    std::fs::write(folder.path().join("key"), "an0th3r-s3cr3tk3y").unwrap();
+    let kit = kit.restarted();
+    let told = kit.introspect(&token).await;
+    let after = text(&told["upstreams"][0], "session");
+    assert_ne!(after, before, "gateways may not take one for the other");
+    assert_eq!(kit.tokens.times_asked(), 1, "with the new keys");
+    let head = kit.head().await;
+    let told = kit.renew(&token, &before, 1, "rejected").await.json();
+    assert_eq!(text(&told["upstreams"][0], "session"), after);
+    assert_eq!(kit.ended(head).await, [Revoked::Session(before)]);
+    assert_eq!(kit.tokens.times_asked(), 1, "the new one was not rejected");
+}
+
+#[tokio::test]
 async fn keys_that_are_refused_are_not_shown_again_soon_and_operators_see_why() {
     let kit = kit();
     kit.tokens.fails_with(Ok(Acquired::Refused { reason: "unauthorized_client" }));
