@@ -64,9 +64,10 @@ def python(stack, installed):
     asset = stack.scratch / "asset.bin"
     program = [installed / "python/bin/python", REPOSITORY / "examples/python/list_folders.py"]
     returns_are_checked(stack, program)
-    status, printed = stack.run([*program, "--download", asset])
+    with Ahead() as ahead:
+        status, printed = stack.run([*program, "--download", asset], back=ahead.of)
     check(status == 0 and "\nFolder 1\nFolder 2\n" in printed, f"the folders are not listed: {printed}")
-    print("  ok - a person logs in, and the folders are listed")
+    print("  ok - a person logs in past a silent connection of the browser's, and the folders are listed")
     check(asset.stat().st_size == 65_536 and f"65536 bytes in {asset}" in printed, "no asset is written")
     print("  ok - an asset is downloaded whole")
     return 4
@@ -85,6 +86,22 @@ def returns_are_checked(stack, login):
     print("  ok - a login that came to nothing is told as that")
 
 
+class Ahead:
+    """What browsers do: a connection is opened before it is needed, and nothing is said on it."""
+
+    def __enter__(self):
+        self.silent = socket.socket()
+        return self
+
+    def of(self, address):
+        parts = urllib.parse.urlsplit(address)
+        self.silent.connect((parts.hostname, parts.port))
+        return address
+
+    def __exit__(self, *_arguments):
+        self.silent.close()
+
+
 def changed(address, **parameters):
     """The address with other parameters; None takes one away."""
     parts = urllib.parse.urlsplit(address)
@@ -100,10 +117,11 @@ def rust_cli(stack, cli):
     check(status != 0 and "nobody is logged in" in printed, f"it does not ask for a login: {printed}")
     print("  ok - before a login it asks for one")
     returns_are_checked(stack, [cli, "login"])
-    status, printed = stack.run([cli, "login"])
+    with Ahead() as ahead:
+        status, printed = stack.run([cli, "login"], back=ahead.of)
     check(status == 0 and "logged in at https://company.intelligencebank.com" in printed, printed)
     check(stat.S_IMODE(tokens.stat().st_mode) == 0o600, "others may read the tokens")
-    print("  ok - a person logs in by the loopback redirect, and the tokens are the owner's alone")
+    print("  ok - a person logs in past a silent connection, and the tokens are the owner's alone")
     status, printed = stack.run([cli, "get", "folder.limit(0,2)?verbose"])
     check(status == 0 and '"Folder 1"' in printed, printed)
     print("  ok - the next command reads with the kept tokens")
