@@ -233,7 +233,7 @@ class Stack:
         process = self.begin(command)
         watch = threading.Timer(PATIENCE, process.kill)
         watch.start()
-        printed = []
+        printed, browser = [], urllib.request.build_opener(urllib.request.ProxyHandler({}))
         for line in process.stdout:
             printed.append(line)
             if found := AUTHORIZATION.search(line):
@@ -241,9 +241,11 @@ class Stack:
                     [sys.executable, PERSON, found[0]], env=self.environment, timeout=PATIENCE, check=True,
                     stdout=subprocess.PIPE, text=True,
                 ).stdout.strip()
-                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-                    back(address), timeout=PATIENCE
-                ).close()
+                try:
+                    browser.open(back(address), timeout=PATIENCE).close()
+                except OSError as error:
+                    printed.append(f"the browser gets no answer: {error}\n")
+                    process.kill()
         watch.cancel()
         return process.wait(), "".join(printed)
 
