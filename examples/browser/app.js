@@ -8,9 +8,8 @@ const none = oauth.None();
 const redirectUri = new URL("/callback", location.href).href;
 // Plain HTTP on this machine is for development; oauth4webapi asks to be told so.
 const plain = new URL(gateway).protocol === "http:" && { [oauth.allowInsecureRequests]: true };
-const server = await discover();
-
-let tokens;
+// What the gateway says about itself, the tokens, and a refresh that is under way.
+let server, tokens, refreshing;
 
 const element = (id) => document.getElementById(id);
 element("log-in").addEventListener("click", () => attempt(logIn));
@@ -20,6 +19,7 @@ await attempt(start);
 
 /** After the redirect the address holds the code; otherwise nobody is logged in yet. */
 async function start() {
+  await discover();
   if (location.pathname !== "/callback") return show("Nobody is logged in.");
   const back = new URL(location.href);
   // The code is good once: it does not stay in the history.
@@ -37,13 +37,15 @@ async function start() {
 }
 
 async function discover() {
+  if (server) return;
   const issuer = new URL(gateway);
   const answer = await oauth.discoveryRequest(issuer, { algorithm: "oauth2", ...plain });
-  return oauth.processDiscoveryResponse(issuer, answer);
+  server = await oauth.processDiscoveryResponse(issuer, answer);
 }
 
 /** Leaves the page: the gateway's login page comes next, and then `/callback`. */
 async function logIn() {
+  await discover();
   const login = { state: oauth.generateRandomState(), verifier: oauth.generateRandomCodeVerifier() };
   // For this window, and only until it comes back.
   sessionStorage.setItem("login", JSON.stringify(login));
@@ -74,17 +76,32 @@ async function showFolders() {
 /** A call through the gateway. A token that has ended is refreshed once; a session that is over needs a login. */
 async function call(target) {
   const url = `${gateway}/proxy/${target.replace("https://", "")}`;
-  const ask = () => fetch(url, { headers: { Authorization: `Bearer ${tokens.access_token}` } });
+  const ask = () => {
+    if (!tokens) throw new Error("Nobody is logged in.");
+    return fetch(url, { headers: { Authorization: `Bearer ${tokens.access_token}` } });
+  };
+  const used = tokens;
   let answer = await ask();
   if ((await refusal(answer)) === "Invalid or expired access token") {
-    const refreshed = await oauth.refreshTokenGrantRequest(server, client, none, tokens.refresh_token, { ...plain });
-    tokens = await oauth.processRefreshTokenResponse(server, client, refreshed);
+    // Another call may have refreshed meanwhile.
+    if (tokens === used) await refresh();
     answer = await ask();
   }
   const reason = await refusal(answer);
   if (reason && answer.status === 401) forget();
   if (reason) throw new Error(`${reason}.`);
   return answer;
+}
+
+/** New tokens. Calls that come meanwhile share them: a refresh token works once. */
+function refresh() {
+  refreshing ??= renew().finally(() => { refreshing = undefined; });
+  return refreshing;
+}
+
+async function renew() {
+  const answer = await oauth.refreshTokenGrantRequest(server, client, none, tokens.refresh_token, { ...plain });
+  tokens = await oauth.processRefreshTokenResponse(server, client, answer);
 }
 
 /** Why the gateway refuses; nothing for IntelligenceBank's own answers. */
@@ -96,7 +113,9 @@ async function refusal(answer) {
 
 async function logOut() {
   const form = new URLSearchParams({ token: tokens.refresh_token, client_id: clientId });
-  await fetch(`${gateway}/logout`, { method: "POST", body: form });
+  const answer = await fetch(`${gateway}/logout`, { method: "POST", body: form });
+  // The tokens are still good: they are kept, so that the person can try again.
+  if (!answer.ok) throw new Error(`The logout was answered with ${answer.status}.`);
   forget();
   show("Nobody is logged in.");
 }

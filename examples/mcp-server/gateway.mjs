@@ -3,6 +3,9 @@
 import { InvalidTokenError } from "@modelcontextprotocol/sdk/server/auth/errors.js";
 import * as oauth from "oauth4webapi";
 
+/** No code will come of this login: another one has to be begun. */
+export class LoginOver extends Error {}
+
 /** The gateway's authorization server, by this server's own client. */
 export class Gateway {
   static async discover(url, clientId, clientSecret) {
@@ -57,12 +60,15 @@ export class Gateway {
     return { link: loginUrl, poll: token, verifier, state, redirectUri };
   }
 
-  /** The tokens of a login: nothing while the person has not finished; an error when it came to nothing. */
+  /** The tokens of a login: nothing while the person has not finished; LoginOver when it came to nothing. */
   async finishLogin({ poll, verifier, state, redirectUri }) {
     const question = `${this.metadata.authorization_endpoint}/poll?token=${encodeURIComponent(poll)}`;
     const answer = await fetch(question);
     if (answer.status === 404) return undefined;
-    if (!answer.ok) throw new Error(`the login came to nothing: ${(await answer.json()).error_description}`);
+    if (answer.status === 400) {
+      throw new LoginOver(`the login came to nothing: ${(await answer.json()).error_description}`);
+    }
+    if (!answer.ok) throw new Error(`the gateway cannot be asked about the login now: ${answer.status}`);
     const back = new URL((await answer.json()).redirect_url);
     const { metadata, client, authentication, options } = this;
     // Checks `state` and `iss` (RFC 9207).
@@ -84,6 +90,7 @@ export class Gateway {
   /** Who an access token of this server's own speaks for. */
   async person(tokens) {
     const answer = await oauth.userInfoRequest(this.metadata, this.client, tokens.access_token, this.options);
+    if (!answer.ok) throw new Error(`the gateway does not say who has logged in: ${answer.status}`);
     const { sub, ib_platform_url: platform } = await answer.json();
     return { sub, platform };
   }

@@ -1,6 +1,8 @@
 // The server's own grants, one for each person. A token that an MCP client shows is for this server alone and
 // is never passed on (the MCP specification forbids it, and the proxy would refuse it).
 
+import { LoginOver } from "./gateway.mjs";
+
 /** The person has to open `link` first. */
 export class LinkNeeded extends Error {
   constructor(link, reason) {
@@ -14,6 +16,8 @@ export class Grants {
   // In memory: an example. A real server keeps the tokens sealed, and the logins for a few minutes.
   #tokens = new Map();
   #logins = new Map();
+  // What is under way for a person.
+  #working = new Map();
 
   constructor(gateway, redirectUri) {
     this.#gateway = gateway;
@@ -23,25 +27,42 @@ export class Grants {
   /** A call for this person, with what it takes: a link for them, or a refresh. */
   async call(person, path) {
     const key = JSON.stringify([person.platform, person.sub]);
-    if (!this.#tokens.has(key)) await this.#connect(key, person);
-    const used = this.#tokens.get(key);
-    let answer = await this.#gateway.call(used, path);
-    if (answer.status !== 401) return answer;
-    const { error_description: reason } = await answer.json();
-    if (reason === "Invalid or expired access token") {
-      // One refresh of these tokens for all calls that used them: a refresh token works once.
-      used.refreshing ??= this.#gateway.refresh(used);
+    if (!this.#tokens.has(key)) await this.#alone(key, () => this.#connect(key, person));
+    let held = this.#tokens.get(key);
+    let answer = await this.#gateway.call(held, path);
+    if (answer.status === 401 && (await answer.json()).error_description === "Invalid or expired access token") {
       try {
-        const fresh = await used.refreshing;
-        if (this.#tokens.get(key) === used) this.#tokens.set(key, fresh);
-        answer = await this.#gateway.call(fresh, path);
-        if (answer.status !== 401) return answer;
+        held = await this.#refreshed(key, held);
+        answer = await this.#gateway.call(held, path);
       } catch (error) {
         if (error.error !== "invalid_grant") throw error;
       }
     }
-    this.#tokens.delete(key);
-    return this.#ask(key, person, "Your login at IntelligenceBank has ended.");
+    if (answer.status !== 401) return answer;
+    // Another call may have new ones by now.
+    if (this.#tokens.get(key) === held) this.#tokens.delete(key);
+    await this.#alone(key, () => this.#ask(key, person, "Your login at IntelligenceBank has ended."));
+    return this.call(person, path);
+  }
+
+  /** One refresh of these tokens for all calls that used them: a refresh token works once. */
+  async #refreshed(key, used) {
+    used.refreshing ??= this.#gateway.refresh(used).catch((error) => {
+      // The next call tries again.
+      used.refreshing = undefined;
+      throw error;
+    });
+    const fresh = await used.refreshing;
+    if (this.#tokens.get(key) === used) this.#tokens.set(key, fresh);
+    return fresh;
+  }
+
+  /** Calls of one person that come at the same time share a login: two links would be one too many. */
+  #alone(key, work) {
+    if (!this.#working.has(key)) {
+      this.#working.set(key, work().finally(() => this.#working.delete(key)));
+    }
+    return this.#working.get(key);
   }
 
   async #connect(key, person) {
@@ -51,10 +72,13 @@ export class Grants {
     try {
       tokens = await this.#gateway.finishLogin(login);
     } catch (error) {
+      // After anything else, an outage say, the person's login is still good.
+      if (!(error instanceof LoginOver) && error.error !== "invalid_grant") throw error;
       this.#logins.delete(key);
       return this.#ask(key, person, `${error.message}.`);
     }
     if (!tokens) throw new LinkNeeded(login.link, "Your login is not finished.");
+    // The code is used.
     this.#logins.delete(key);
     // The link may have reached somebody else: their account is not this person's.
     const found = await this.#gateway.person(tokens);
@@ -65,9 +89,12 @@ export class Grants {
     this.#tokens.set(key, tokens);
   }
 
+  /** Has the person log in, unless another call has seen to that. */
   async #ask(key, person, reason) {
-    const login = await this.#gateway.beginLogin(person.platform, this.#redirectUri);
-    this.#logins.set(key, login);
-    throw new LinkNeeded(login.link, reason);
+    if (this.#tokens.has(key)) return;
+    if (!this.#logins.has(key)) {
+      this.#logins.set(key, await this.#gateway.beginLogin(person.platform, this.#redirectUri));
+    }
+    throw new LinkNeeded(this.#logins.get(key).link, reason);
   }
 }

@@ -10,6 +10,7 @@ import http.server
 import os
 import secrets
 import sys
+import time
 import urllib.parse
 import webbrowser
 
@@ -20,6 +21,8 @@ GATEWAY = os.environ.get("IB_GATEWAY", "http://127.0.0.1:8080")
 CLIENT_ID = os.environ.get("CLIENT_ID", "mcp-public-client")
 # Seconds that the person has.
 PATIENCE = 300
+# Seconds for one connection: browsers open some ahead, and say nothing on them.
+CONNECTION_PATIENCE = 5
 
 
 def main():
@@ -38,15 +41,18 @@ def main():
             token_endpoint=f"{GATEWAY}/token",
         )
         verifier = secrets.token_urlsafe(48)
-        page, _state = session.create_authorization_url(f"{GATEWAY}/authorize", code_verifier=verifier)
+        page, state = session.create_authorization_url(f"{GATEWAY}/authorize", code_verifier=verifier)
         print(f"Open this page in a browser: {page}", flush=True)
         if sys.stdout.isatty():
             webbrowser.open(page)
-        # The whole address: Authlib compares the state, and raises the error that may stand in it.
         back = callback.wait()
-    if parameter(back, "iss") != GATEWAY:
-        sys.exit("error: another server has answered (RFC 9207)")
-    token = session.fetch_token(authorization_response=back, code_verifier=verifier)
+    # Somebody else's answer, or another server's (RFC 9207).
+    if parameter(back, "state") != state or parameter(back, "iss") != GATEWAY:
+        sys.exit("error: the answer does not belong to this login")
+    # Without a code Authlib would try another grant.
+    if not parameter(back, "code"):
+        sys.exit(f"error: the login came to nothing: {parameter(back, 'error')}")
+    token = session.fetch_token(authorization_response=back, state=state, code_verifier=verifier)
     api = f"{proxied(token['apiV3url'])}/api/3.0.0/{token['clientid']}"
     try:
         show_folders(session, api)
@@ -99,10 +105,12 @@ class Callback(http.server.HTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.uri = f"http://127.0.0.1:{self.server_port}/callback"
         self.back = None
-        self.timeout = PATIENCE
 
     def wait(self):
+        deadline = time.monotonic() + PATIENCE
         while self.back is None:
+            # For all connections together.
+            self.timeout = max(0, deadline - time.monotonic())
             self.handle_request()
         return self.back
 
@@ -111,6 +119,8 @@ class Callback(http.server.HTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
+    timeout = CONNECTION_PATIENCE
+
     def do_GET(self):
         found = self.path.startswith("/callback?")
         if found:

@@ -77,7 +77,9 @@ async function afterLogin() {
 }
 
 await step("the first call asks the person for a link, and somebody else's login is not taken", async () => {
-  await open(await listFolders(), "grace");
+  const [first, second] = await Promise.all([listFolders(), listFolders()]);
+  assert.equal(first.text, second.text, "two calls at once are given two links");
+  await open(first, "grace");
   const answer = await afterLogin();
   assert.match(answer.text, /^Somebody else has logged in\./);
   await open(answer, "ada");
@@ -109,9 +111,12 @@ await step("when the session ends the person is asked again", async () => {
   for (const sid of new Set(requests.map((request) => request.headers.sid).filter(Boolean))) {
     await fetch(`${simulator}/sessions/${sid}/kill`, { method: "POST" });
   }
-  const { text, isError } = await listFolders();
-  assert.equal(isError, true);
-  assert.match(text, /^Your login at IntelligenceBank has ended\./);
+  const answers = await Promise.all([listFolders(), listFolders()]);
+  for (const { text, isError } of answers) {
+    assert.equal(isError, true);
+    assert.match(text, /^Your login at IntelligenceBank has ended\./);
+  }
+  assert.equal(answers[0].text, answers[1].text, "two calls at once are given two links");
 });
 
 process.exit(0);

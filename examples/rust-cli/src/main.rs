@@ -8,6 +8,7 @@ mod store;
 use std::process::ExitCode;
 
 use oauth::{Gateway, Tokens};
+use store::Lock;
 
 const USAGE: &str = "usage: ib-cli login | get PATH | logout
   login     log in in a browser; the tokens are kept for the next commands
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
 
 fn log_in() -> Outcome<()> {
     let tokens = Gateway::from_environment()?.log_in()?;
-    store::save(&tokens)?;
+    store::save(&Lock::wait()?, &tokens)?;
     println!("logged in at {}", tokens.platform_url);
     Ok(())
 }
@@ -47,9 +48,7 @@ fn get(path: &str) -> Outcome<()> {
     let mut tokens = store::load()?;
     let mut answer = gateway.get(&tokens, path)?;
     if answer.is_refused_token() {
-        // The refresh token is spent now: what came for it is kept before anything else happens.
-        tokens = gateway.refresh(&tokens)?;
-        store::save(&tokens)?;
+        tokens = renew(&gateway, &tokens)?;
         answer = gateway.get(&tokens, path)?;
     }
     if !answer.status.is_success() {
@@ -60,9 +59,24 @@ fn get(path: &str) -> Outcome<()> {
     Ok(())
 }
 
+/// Tokens in place of those that were used. A refresh token works once, so commands that run at the same time
+/// share one refresh.
+fn renew(gateway: &Gateway, used: &Tokens) -> Outcome<Tokens> {
+    let lock = Lock::wait()?;
+    let kept = store::load()?;
+    if kept.access_token != used.access_token {
+        return Ok(kept);
+    }
+    // The refresh token is spent now: what came for it is kept before anything else happens.
+    let fresh = gateway.refresh(&kept)?;
+    store::save(&lock, &fresh)?;
+    Ok(fresh)
+}
+
 fn log_out() -> Outcome<()> {
+    let lock = Lock::wait()?;
     Gateway::from_environment()?.log_out(&store::load()?)?;
-    store::remove()?;
+    store::remove(&lock)?;
     println!("logged out");
     Ok(())
 }

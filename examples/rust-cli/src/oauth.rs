@@ -43,7 +43,7 @@ type Client = oauth2::Client<
 /// What is kept of a login.
 #[derive(Deserialize, Serialize)]
 pub struct Tokens {
-    access_token: String,
+    pub access_token: String,
     refresh_token: String,
     pub platform_url: String,
     api_v3_url: String,
