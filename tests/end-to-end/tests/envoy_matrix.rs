@@ -48,7 +48,7 @@ fn with_one_of_two_instances_dead_no_client_notices_where_callouts_are_repeated(
         return;
     }
     let mut options = Snippet::read(SNIPPET).options();
-    options.envoy_patch.push(dead_instance());
+    options.envoy_patch.extend(dead_instance());
     let Some(gateway) = Deployment::own(options) else { return };
     for _ in 0..24 {
         let token = gateway.log_in().access_token;
@@ -59,7 +59,7 @@ fn with_one_of_two_instances_dead_no_client_notices_where_callouts_are_repeated(
 
 #[test]
 fn without_the_retry_a_client_that_meets_the_dead_instance_is_told_to_come_again() {
-    let options = StackOptions { envoy_patch: vec![dead_instance()], ..StackOptions::default() };
+    let options = StackOptions { envoy_patch: dead_instance(), ..StackOptions::default() };
     let Some(gateway) = Deployment::own(options) else { return };
     let mut refused = 0;
     for _ in 0..24 {
@@ -75,13 +75,18 @@ fn without_the_retry_a_client_that_meets_the_dead_instance_is_told_to_come_again
     assert!(refused > 0, "the snippet is not needed any more");
 }
 
-/// A second instance of the service that nobody answers for.
-fn dead_instance() -> Value {
-    json!({
-        "op": "add",
-        "path": "/static_resources/clusters/1/load_assignment/endpoints/0/lb_endpoints/-",
-        "value": { "endpoint": { "address": {
-            "socket_address": { "address": "127.0.0.1", "port_value": 9 },
-        } } },
-    })
+/// A second instance of the service that nobody answers for, as it is until Envoy's health checks notice.
+fn dead_instance() -> Vec<Value> {
+    let cluster = "/static_resources/clusters/1";
+    vec![
+        json!({ "op": "remove", "path": format!("{cluster}/health_checks") }),
+        json!({ "op": "remove", "path": format!("{cluster}/outlier_detection") }),
+        json!({
+            "op": "add",
+            "path": format!("{cluster}/load_assignment/endpoints/0/lb_endpoints/-"),
+            "value": { "endpoint": { "address": {
+                "socket_address": { "address": "127.0.0.1", "port_value": 9 },
+            } } },
+        }),
+    ]
 }
