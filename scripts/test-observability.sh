@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Checks what watches the gateway, and ends with a line that counts the tests: the alert rules by promtool, the
-# dashboard's JSON, and then a real Prometheus on a running stack in which things break. Each alert has to fire
-# for its cause and be quiet before and after it, and each query of the dashboard has to give data. For that run
+# dashboard's JSON, and then a real Prometheus on a running stack in which things break. There 19 of the 47 alerts
+# have to fire for their cause and be quiet before and after it (promtool sees all of them do so, on made-up
+# series), and each query of the dashboard has to give data. For that run
 # the windows and waits of the rules are a tenth as long.
 #
 #   PROMETHEUS, PROMTOOL   the programs; else those on the PATH, else Debian's package prometheus

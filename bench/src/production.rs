@@ -110,8 +110,7 @@ impl Production {
     pub(crate) fn whole_without_limits(&self, plugin: &Path) -> Result<Value> {
         let mut manager = self.whole(plugin)?;
         if let Some(filters) = manager.get_mut("http_filters").and_then(Value::as_array_mut) {
-            filters
-                .retain(|entry| entry["name"] != ADDRESS_LIMIT && entry["name"] != CALLER_LIMITS);
+            filters.retain(|entry| !FILTERS_OF_LIMITS.iter().any(|name| entry["name"] == *name));
             for filter in filters.iter_mut().filter(|filter| filter["name"] == "ib_gateway") {
                 prepare_plugin(filter, plugin, &json!({ "caller_headers": "none" }))?;
             }
@@ -122,7 +121,9 @@ impl Production {
         let routes = hosts.into_iter().flatten().filter_map(|host| host.get_mut("routes"));
         for route in routes.filter_map(Value::as_array_mut).flatten() {
             if let Some(Value::Object(settings)) = route.get_mut("typed_per_filter_config") {
-                settings.remove(CALLER_LIMITS);
+                for name in FILTERS_OF_LIMITS {
+                    settings.remove(name);
+                }
             }
         }
         Ok(manager)
@@ -130,7 +131,9 @@ impl Production {
 }
 
 const ADDRESS_LIMIT: &str = "address_limit";
-const CALLER_LIMITS: &str = "caller_limits";
+const CLIENT_LIMIT: &str = "client_limit";
+const USER_LIMIT: &str = "user_limit";
+const FILTERS_OF_LIMITS: [&str; 3] = [ADDRESS_LIMIT, CLIENT_LIMIT, USER_LIMIT];
 /// Requests a second that no load of one machine sends.
 const UNLIMITED: u32 = 100_000_000;
 
@@ -150,16 +153,15 @@ impl Limit {
 
     /// Lets so many requests pass in a second, and as many at once.
     pub(crate) fn set(self, manager: &mut Value, per_second: u32) -> Result<()> {
-        let (filter, descriptor) = match self {
-            Self::Address => (ADDRESS_LIMIT, 0),
-            Self::User => (CALLER_LIMITS, 0),
-            Self::Client => (CALLER_LIMITS, 1),
+        let filter = match self {
+            Self::Address => ADDRESS_LIMIT,
+            Self::User => USER_LIMIT,
+            Self::Client => CLIENT_LIMIT,
         };
         let filters = manager.get_mut("http_filters").and_then(Value::as_array_mut);
         let found = filters
             .and_then(|filters| filters.iter_mut().find(|entry| entry["name"] == filter))
-            .and_then(|entry| entry.pointer_mut("/typed_config/descriptors"))
-            .and_then(|descriptors| descriptors.get_mut(descriptor)?.get_mut("token_bucket"));
+            .and_then(|entry| entry.pointer_mut("/typed_config/descriptors/0/token_bucket"));
         let Some(bucket) = found else {
             return failed(format!("envoy.yaml has no limit {self:?} in `{filter}`"));
         };
@@ -221,7 +223,7 @@ mod tests {
             descriptors.flatten().map(|entry| &entry["token_bucket"]["max_tokens"]).collect();
         assert_eq!(limits, [UNLIMITED, UNLIMITED, UNLIMITED]);
         let without = production.whole_without_limits(Path::new("plugin.wasm")).unwrap();
-        for trace in [ADDRESS_LIMIT, CALLER_LIMITS] {
+        for trace in FILTERS_OF_LIMITS {
             assert!(!without.to_string().contains(trace), "{trace}");
         }
     }

@@ -42,6 +42,14 @@ const UNKNOWN_KEYS: &str = "oauth_records_of_unknown_keys_total";
 /// Upper bounds of the histogram's buckets, in seconds.
 const BUCKETS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0];
+/// Each limit, and the endpoints that it may refuse at ([`crate::limits`]).
+const LIMITS: [(&str, &[&str]); 5] = [
+    ("address", &["login", "poll", "token", "introspect", "revoke", "register"]),
+    ("client", &["login", "token", "introspect", "revoke"]),
+    ("failed_authentication", &["token", "introspect", "revoke"]),
+    ("platform", &["login"]),
+    ("pending_logins", &["login"]),
+];
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
@@ -359,8 +367,10 @@ impl Metrics {
         for what in ["code", "refresh_token", "client_assertion"] {
             self.count(REPLAYS, &[("what", what)], 0);
         }
-        for endpoint in ["login", "poll", "token", "introspect", "revoke", "register"] {
-            self.count(LIMITED, &[("limit", "address"), ("endpoint", endpoint)], 0);
+        for (limit, endpoints) in LIMITS {
+            for endpoint in endpoints {
+                self.count(LIMITED, &[("limit", limit), ("endpoint", *endpoint)], 0);
+            }
         }
         self.count(CIRCUITS_OPENED, &[], 0);
         for reason in ["circuit_open", "busy"] {

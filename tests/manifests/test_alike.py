@@ -12,6 +12,7 @@ import yaml
 from project import ENVOY_GATEWAY, ISTIO, ROOT, helm_template, kustomize, named
 
 CORS = "envoy.filters.http.cors"
+LIMITS = ("address_limit", "client_limit", "user_limit")
 
 
 def production():
@@ -111,24 +112,27 @@ class Limits(unittest.TestCase):
         wanted = production()["http_filters"]
         for platform, listener in listeners():
             filters = istio.filters_of(listener)
-            for name in ("address_limit", "caller_limits"):
+            for name in LIMITS:
                 with self.subTest(f"{platform}: {name}"):
                     self.assertEqual(what_it_limits(filters, name), what_it_limits(wanted, name))
             order = [entry["name"] for entry in filters]
             plugin = next(name for name in order if name == "ib_gateway" or "wasm" in name)
             # So that a flood costs no filter, a page can read its refusal, and nobody counts who was not approved.
-            places = [order.index(name) for name in (CORS, "address_limit", plugin, "gate", "caller_limits")]
+            stages = (CORS, "address_limit", plugin, "gate", "client_limit", "user_limit")
+            places = [order.index(name) for name in stages]
             self.assertEqual(places, sorted(places), f"{platform}: {order}")
-            switched = istio.one(filters, "caller_limits").get("disabled", False)
-            for host in istio.hosts_of(listener):
-                for route in host["routes"]:
-                    is_on = not switched or "caller_limits" in route.get("typed_per_filter_config", {})
-                    if "proxy" in route["name"]:
-                        self.assertTrue(is_on, f"{platform}: {route['name']}")
+            routes = [route for host in istio.hosts_of(listener) for route in host["routes"]]
+            proxied = [route for route in routes if "proxy" in route["name"]]
+            self.assertTrue(proxied, f"{platform}: no route of /proxy was looked at")
+            for name in ("client_limit", "user_limit"):
+                switched = istio.one(filters, name).get("disabled", False)
+                for route in proxied:
+                    is_on = not switched or name in route.get("typed_per_filter_config", {})
+                    self.assertTrue(is_on, f"{platform}: {name} on {route['name']}")
 
     def test_a_client_is_told_when_to_come_again_everywhere(self):
         for platform, listener in listeners():
-            for name in ("address_limit", "caller_limits"):
+            for name in LIMITS:
                 with self.subTest(f"{platform}: {name}"):
                     settings = istio.one(istio.filters_of(listener), name)["typed_config"]
                     told = {entry["header"]["key"] for entry in settings["response_headers_to_add"]}

@@ -123,7 +123,8 @@ class Rendered(unittest.TestCase):
         base = "https://example.com/ib-gateway/"
         on = ["--set", "prometheusRule.enabled=true", "--set", f"prometheusRule.runbookBaseUrl={base}"]
         with_envoy = [*on, "--set", "prometheusRule.gateway=true"]
-        for options, names in [(on, ["service"]), (with_envoy, ["service", "gateway"])]:
+        own = ["service", "machine-credentials"]
+        for options, names in [(on, own), (with_envoy, [*own, "gateway"])]:
             rendered = [o for o in helm_template(*options) if o["kind"] == "PrometheusRule"]
             wanted = []
             for name in names:

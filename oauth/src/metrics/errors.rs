@@ -31,12 +31,19 @@ impl Metrics {
         let help = "Requests answered with an error, by endpoint, cause and whose fault it was.";
         let help = SharedString::from(help);
         self.recorder.describe_counter(KeyName::from(ERRORS), Some(Unit::Count), help);
-        // Of the gateway's questions, what an alert looks at.
-        for endpoint in [ib_contract::INTROSPECT_PATH, ib_contract::REVOCATIONS_PATH] {
+        // What alerts look at: of the gateway's questions, and the usual faults of the service.
+        let questions = [ib_contract::INTROSPECT_PATH, ib_contract::REVOCATIONS_PATH];
+        let credential = questions.map(|endpoint| (endpoint, "gateway_credential", "client"));
+        let faults = [ib_contract::INTROSPECT_PATH, "/authorize", "/authorize/poll", "/token"]
+            .into_iter()
+            .flat_map(|endpoint| {
+                ["store_unavailable", "timeout"].map(|cause| (endpoint, cause, "service"))
+            });
+        for (endpoint, cause, fault) in credential.into_iter().chain(faults) {
             let labels = vec![
                 Label::from_static_parts("endpoint", endpoint),
-                Label::from_static_parts("cause", "gateway_credential"),
-                Label::from_static_parts("fault", "client"),
+                Label::from_static_parts("cause", cause),
+                Label::from_static_parts("fault", fault),
             ];
             let key = Key::from_parts(ERRORS, labels);
             self.recorder.register_counter(&key, &METADATA).increment(0);

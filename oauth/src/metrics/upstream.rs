@@ -47,7 +47,7 @@ impl Metrics {
         self.recorder.describe_counter(KeyName::from(REQUESTS), Some(Unit::Count), help);
         let help = SharedString::from("Time until an upstream answered or did not.");
         self.recorder.describe_histogram(KeyName::from(DURATIONS), Some(Unit::Seconds), help);
-        for request in [UpstreamRequest::Begin, UpstreamRequest::Read] {
+        for request in [UpstreamRequest::Begin, UpstreamRequest::Read, UpstreamRequest::End] {
             for outcome in ["unreachable", "limited"] {
                 self.count(REQUESTS, &[("request", request.label()), ("outcome", outcome)], 0);
             }

@@ -177,4 +177,12 @@ fn every_cause_and_result_is_counted_from_the_start() {
         }
     }
     assert!(rendered.contains("oauth_revocation_feed_waiting 0"));
+    for series in [
+        r#"oauth_limited_total{limit="failed_authentication",endpoint="token"} 0"#,
+        r#"oauth_limited_total{limit="pending_logins",endpoint="login"} 0"#,
+        r#"oauth_upstream_requests_total{request="end",outcome="unreachable"} 0"#,
+        r#"oauth_errors_total{endpoint="/token",cause="store_unavailable",fault="service"} 0"#,
+    ] {
+        assert!(rendered.contains(series), "{series} in\n{rendered}");
+    }
 }

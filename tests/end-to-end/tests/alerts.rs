@@ -1,6 +1,7 @@
 //! A real Prometheus scrapes a running gateway, with the rules of `deploy/observability`. Then things break, and
-//! each alert fires for its cause and is quiet before and after it. `make test-observability` runs this: it
-//! wants Prometheus, and takes some minutes.
+//! 19 of the 47 alerts fire for their cause on what the gateway really exports, and are quiet before and after it.
+//! Of the others this sees that their metrics are there; that they fire is left to made-up series
+//! (`deploy/observability/tests`). `make test-observability` runs this: it wants Prometheus, and takes some minutes.
 #![cfg(test)]
 
 use std::collections::BTreeSet;
@@ -59,7 +60,7 @@ impl Watched {
 
 #[test]
 #[ignore = "wants Prometheus and some minutes: make test-observability"]
-fn each_alert_fires_for_its_cause_and_every_query_of_the_dashboard_has_data() {
+fn alerts_fire_for_what_breaks_here_and_every_query_of_the_dashboard_has_data() {
     let folder = tempfile::tempdir().unwrap();
     let audit = folder.path().join("audit.jsonl");
     let options = StackOptions {
@@ -329,6 +330,10 @@ fn every_query_has_data(prometheus: &Prometheus) {
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let query = target["expr"].as_str().unwrap().replace("$__rate_interval", INTERVAL);
+            // There is no TLS in this run.
+            if CERTIFICATES.iter().any(|name| query.contains(name)) {
+                continue;
+            }
             let found = prometheus.over(&query, WHOLE_RUN_SECONDS);
             asked += 1;
             if !found.iter().any(|series| series.values.iter().any(|value| value.is_finite())) {
@@ -351,9 +356,14 @@ fn every_metric_of_the_rules_is_there(prometheus: &Prometheus) {
     let has_no_filter = |name: &str| {
         OF_FILTERS.iter().any(|(metric, filter)| *metric == name && !bootstrap.contains(filter))
     };
+    // A name that ends so is the beginning of several (`{__name__=~"..."}`).
+    let is_there = |name: &String| {
+        let begins = || there.iter().any(|exported| exported.starts_with(name.as_str()));
+        there.contains(name) || (name.ends_with('_') && begins())
+    };
     let missing: Vec<_> = named
         .iter()
-        .filter(|name| !there.contains(*name) && !CERTIFICATES.contains(&name.as_str()))
+        .filter(|name| !is_there(name) && !CERTIFICATES.contains(&name.as_str()))
         .filter(|name| !has_no_filter(name))
         .collect();
     assert!(missing.is_empty(), "nobody exports {missing:?}");

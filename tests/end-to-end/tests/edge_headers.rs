@@ -61,7 +61,7 @@ fn over_tls_every_answer_tells_browsers_to_stay_with_it() {
         "op": "replace",
         "path": "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/1\
                  /typed_config/descriptors/0/token_bucket",
-        "value": { "max_tokens": 8, "tokens_per_fill": 1, "fill_interval": "1s" },
+        "value": { "max_tokens": 8, "tokens_per_fill": 1, "fill_interval": "600s" },
     });
     let options =
         StackOptions { gateway_tls: true, envoy_patch: vec![limit], ..StackOptions::default() };

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 const FILTERS: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
-/// Where `address_limit` and `caller_limits` stand.
+/// Where `address_limit`, `client_limit` and `user_limit` stand.
 const ADDRESS: &str = "1/typed_config/descriptors/0/token_bucket";
-const USER: &str = "5/typed_config/descriptors/0/token_bucket";
-const CLIENT: &str = "5/typed_config/descriptors/1/token_bucket";
+const CLIENT: &str = "5/typed_config/descriptors/0/token_bucket";
+const USER: &str = "6/typed_config/descriptors/0/token_bucket";
 const ALLOWED_ORIGIN: &str = "https://app.example.com";
 const TOO_MANY: &str = "Too many requests; try again later";
 
@@ -98,6 +98,35 @@ fn a_flood_of_one_client_stops_no_other_client_not_even_of_the_same_user() {
         });
     });
     assert_within_limit(passed, elapsed);
+}
+
+#[test]
+fn what_a_clients_limit_refuses_costs_its_users_nothing_in_other_clients() {
+    // Nothing comes back into either bucket within this test.
+    let no_refill = |place: &str, burst: u32| bucket(place, burst, 1, "600s");
+    let Some(gateway) = limited_and(&[], vec![no_refill(CLIENT, 3), no_refill(USER, 6)]) else {
+        return;
+    };
+    let token = |client| log_in(&gateway, client, "ada").access_token;
+    let (wild, other) = (token(PUBLIC_CLIENT), token(TEST_CLIENT));
+    let send = |token: &str| {
+        let request = gateway.proxied("GET", "/api/3.0.0/c/resource").bearer(token);
+        gateway.send(&request.header("origin", ALLOWED_ORIGIN))
+    };
+    let left = |answer: &Response| answer.header("x-ratelimit-remaining");
+    let passed: Vec<_> = (0..3).map(|_| left(&send(&wild).with_status(200))).collect();
+    assert_eq!(passed, ["5", "4", "3"].map(|left| Some(left.to_owned())), "what the user has left");
+    for _ in 0..20 {
+        let refused = send(&wild);
+        assert_limited(&refused, "2000");
+        assert_eq!(left(&refused).as_deref(), Some("0"), "{refused:?}");
+    }
+    let answer = send(&other).with_status(200);
+    assert_eq!(
+        left(&answer).as_deref(),
+        Some("2"),
+        "the refused ones have spent the user's budget"
+    );
 }
 
 #[test]
@@ -187,12 +216,14 @@ fn beyond_the_number_of_addresses_that_are_told_apart_the_quietest_is_forgotten_
         "path": format!("{FILTERS}/1/typed_config/max_dynamic_descriptors"),
         "value": 2,
     });
-    let Some(gateway) = limited_and(&[(ADDRESS, 3, 1)], vec![bound]) else { return };
+    let no_refill = bucket(ADDRESS, 3, 1, "600s");
+    let Some(gateway) = limited_and(&[], vec![bound, no_refill]) else { return };
     let send = |last: u8| {
         let source = IpAddr::V4(Ipv4Addr::new(127, 0, 2, last));
-        gateway.send_from(source, &Request::get(gateway.path("/jwks.json"))).status
+        gateway.send_from(source, &Request::get(gateway.path("/jwks.json")))
     };
-    while send(1) != 429 {}
+    first_limited(|| send(1));
+    let send = |last: u8| send(last).status;
     assert_eq!(send(2), 200);
     assert_eq!(send(1), 429, "two are told apart");
     assert_eq!([send(3), send(4)], [200, 200], "others take their places");
@@ -236,13 +267,16 @@ fn limited(buckets: &[(&str, u32, u32)]) -> Option<Deployment> {
 }
 
 fn limited_and(buckets: &[(&str, u32, u32)], more: Vec<Value>) -> Option<Deployment> {
-    let bucket = |(place, burst, rate): &(&str, u32, u32)| {
-        let value = json!({ "max_tokens": burst, "tokens_per_fill": rate, "fill_interval": "1s" });
-        json!({ "op": "replace", "path": format!("{FILTERS}/{place}"), "value": value })
-    };
-    let mut envoy_patch: Vec<_> = buckets.iter().map(bucket).collect();
+    let each_second = |(place, burst, rate): &(&str, u32, u32)| bucket(place, *burst, *rate, "1s");
+    let mut envoy_patch: Vec<_> = buckets.iter().map(each_second).collect();
     envoy_patch.extend(more);
     Deployment::own(StackOptions { envoy_patch, ..StackOptions::default() })
+}
+
+/// The change that makes a bucket this one.
+fn bucket(place: &str, burst: u32, rate: u32, interval: &str) -> Value {
+    let value = json!({ "max_tokens": burst, "tokens_per_fill": rate, "fill_interval": interval });
+    json!({ "op": "replace", "path": format!("{FILTERS}/{place}"), "value": value })
 }
 
 fn log_in(gateway: &Deployment, client: &str, user: &str) -> Grant {

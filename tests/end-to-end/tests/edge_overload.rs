@@ -128,7 +128,7 @@ fn one_connection_has_no_more_streams_than_it_is_told() {
 
 #[test]
 fn whoever_asks_for_metrics_without_end_is_limited_too() {
-    let slow = json!({ "max_tokens": 5, "tokens_per_fill": 1, "fill_interval": "1s" });
+    let slow = json!({ "max_tokens": 5, "tokens_per_fill": 1, "fill_interval": "600s" });
     let Some(gateway) = own(vec![
         json!({ "op": "replace", "path": format!("{STATS}/1/typed_config/http_filters/0/typed_config/token_bucket"), "value": slow }),
         json!({ "op": "replace", "path": format!("{STATS}/0/typed_config/max_connections"), "value": 3 }),
@@ -136,9 +136,14 @@ fn whoever_asks_for_metrics_without_end_is_limited_too() {
         return;
     };
     let stats = gateway.stack().addresses().envoy_stats;
-    let mut limited = (0..30).map(|_| gateway.ask(stats, "/ready")).find(|it| it.status == 429);
-    let limited = limited.take().expect("a limit");
+    let metrics = || gateway.ask(stats, "/stats/prometheus");
+    let limited = (0..30).map(|_| metrics()).find(|it| it.status == 429).expect("a limit");
     assert_eq!(limited.header("retry-after").as_deref(), Some("1"));
+    // Whoever restarts what is not ready is told the truth all the while.
+    for _ in 0..10 {
+        gateway.ask(stats, "/ready").with_status(200);
+    }
+    assert_eq!(metrics().status, 429, "the metrics still are");
     // The gateway's own clients have no part in it.
     gateway.send(&Request::get(gateway.path("/healthz"))).with_status(200);
 
