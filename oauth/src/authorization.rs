@@ -23,6 +23,16 @@ pub(crate) struct WayBack {
     pub(crate) state: Option<String>,
 }
 
+/// What tells a person where they return to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The host that the browser goes to.
+    Host(String),
+    /// A private-use scheme (RFC 8252 section 7.1), which leads to an application on the device. What
+    /// looks like a host in such a URI is whatever the client wrote there.
+    Scheme(String),
+}
+
 impl WayBack {
     /// The URL that brings `parameters`, the state and the issuer (RFC 9207) to the client. A query
     /// of the redirect URI is kept (RFC 6749 section 3.1.2).
@@ -49,9 +59,13 @@ impl WayBack {
         url
     }
 
-    /// The host that the person returns to, for showing it: `None` for a scheme without hosts.
-    pub(crate) fn host(&self) -> Option<String> {
-        url::Url::parse(&self.redirect_uri).ok()?.host_str().map(str::to_owned)
+    /// Where the person returns to, for showing it: `None` if the redirect URI is no URL.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let url = url::Url::parse(&self.redirect_uri).ok()?;
+        Some(match url.scheme() {
+            "http" | "https" => Place::Host(url.host_str()?.to_owned()),
+            scheme => Place::Scheme(scheme.to_owned()),
+        })
     }
 }
 
@@ -63,7 +77,7 @@ pub(crate) fn percent_encode(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{WayBack, percent_encode};
+    use super::{Place, WayBack, percent_encode};
 
     fn way_back(redirect_uri: &str, state: Option<&[u8]>) -> WayBack {
         WayBack { redirect_uri: redirect_uri.to_owned(), state: state.map(percent_encode) }
@@ -96,7 +110,14 @@ mod tests {
     #[test]
     fn the_person_is_shown_the_host_that_the_browser_will_go_to() {
         let way = way_back("http://127.0.0.1:3000/callback", None);
-        assert_eq!(way.host().as_deref(), Some("127.0.0.1"));
-        assert_eq!(way_back("com.example.app:/cb", None).host(), None);
+        assert_eq!(way.place(), Some(Place::Host("127.0.0.1".to_owned())));
+        let scheme = |name: &str| Some(Place::Scheme(name.to_owned()));
+        assert_eq!(way_back("com.example.app:/cb", None).place(), scheme("com.example.app"));
+    }
+
+    #[test]
+    fn an_application_cannot_pass_for_a_host_by_its_private_use_uri() {
+        let way = way_back("com.evil.app://company.intelligencebank.com/cb", None);
+        assert_eq!(way.place(), Some(Place::Scheme("com.evil.app".to_owned())));
     }
 }

@@ -262,7 +262,8 @@ impl Logins {
         match &found.record.browser {
             Some(bound) if Some(bound) != browser.map(BrowserSecret::id).as_ref() => {
                 Err(Error::AccessDenied(
-                    "This login was begun in another browser; begin again from the application",
+                    "This login was begun in another browser, or your browser keeps no cookies; \
+                     begin again from the application",
                 ))
             }
             _ => Ok(found),

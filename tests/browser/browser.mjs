@@ -54,7 +54,7 @@ export async function startContext(browser, options = {}) {
 
 // Chromium reports each answer that is no success. These are what the pages are made for: a login that is
 // still under way, a page that says what is wrong, and what a person asked of IntelligenceBank.
-const MAY_FAIL = [/\/authorize$/, /\/authorize\/poll$/, /\/proxy\//, /\/token$/];
+const MAY_FAIL = [/\/authorize$/, /\/authorize\/poll$/, /\/proxy\//, /\/token$/, /\/logout$/, /\/userinfo$/];
 
 function isExpected(message) {
   const path = new URL(message.location().url || "about:blank").pathname;

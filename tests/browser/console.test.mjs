@@ -126,6 +126,16 @@ test("a session that cannot be renewed is over, and the console says what to do"
   assert.equal(await page.locator("#session-clock").textContent(), "over");
 });
 
+test("a session that was over and came back by a refresh is shown with its clock", async () => {
+  await logInToConsole();
+  const over = { error: "invalid_token", error_description: "Session has expired" };
+  await page.route("**/proxy/**", (route) => route.fulfill({ status: 401, json: over }));
+  await button("Send").click();
+  await page.locator("#session-clock").filter({ hasText: "over" }).waitFor();
+  await button("Refresh the token").click();
+  await page.locator("#session-clock").filter({ hasText: "left" }).waitFor();
+});
+
 test("a refresh brings a new token, and after the logout both are worth nothing", async () => {
   await logInToConsole();
   const used = [];
@@ -146,6 +156,61 @@ test("a refresh brings a new token, and after the logout both are worth nothing"
     const answer = await context.request.get(`${stack.base}/userinfo`, { headers: { authorization } });
     assert.equal(answer.status(), 401);
   }
+});
+
+test("log out ends the grant also when the access token is over", async () => {
+  await page.goto(`${stack.base}/console`);
+  const redeemed = page.waitForResponse("**/token").then((answer) => answer.json());
+  await logInToConsole();
+  const { access_token, refresh_token } = await redeemed;
+  const as_console = { client_id: "gateway-console" };
+  const revoked = await context.request.post(`${stack.base}/revoke`, { form: { ...as_console, token: access_token } });
+  assert.equal(revoked.status(), 200);
+  await button("Log out").click();
+  await page.getByText("Nobody is logged in.").waitFor();
+  const form = { ...as_console, grant_type: "refresh_token", refresh_token };
+  const refreshed = await context.request.post(`${stack.base}/token`, { form });
+  assert.equal((await refreshed.json()).error, "invalid_grant");
+});
+
+test("a logout that fails is said in words, and the person is not told that they are out", async () => {
+  await logInToConsole();
+  await page.route("**/logout", (route) => route.fulfill({ status: 503, body: "no JSON" }));
+  await button("Log out").click();
+  await page.getByRole("alert").filter({ hasText: "The logout failed (503)" }).waitFor();
+  assert.ok(await page.getByText(`Ada Lovelace at ${PLATFORM}`).isVisible());
+  await page.unroute("**/logout");
+  await button("Log out").click();
+  await page.getByText("Nobody is logged in.").waitFor();
+});
+
+test("one click sends no change ten times", async () => {
+  await logInToConsole();
+  assert.ok(await button("Ten calls in a row").isEnabled());
+  for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+    await page.getByLabel("Method").selectOption(method);
+    assert.ok(await button("Ten calls in a row").isDisabled(), method);
+  }
+  await page.getByText("Ten calls in a row are for GET and HEAD alone").waitFor();
+  await page.getByLabel("Method").selectOption("HEAD");
+  assert.ok(await button("Ten calls in a row").isEnabled());
+  await page.getByLabel("Example").selectOption({ label: "Change a resource" });
+  assert.ok(await button("Ten calls in a row").isDisabled(), "an example chooses a method too");
+});
+
+test("a person whose name cannot be asked for is still logged in, and the page says only that", async () => {
+  await page.route("**/userinfo", (route) =>
+    route.fulfill({ status: 503, json: { error: "temporarily_unavailable", error_description: "Later" } }),
+  );
+  await page.goto(`${stack.base}/console`);
+  await button("Log in").click();
+  await page.getByLabel("Your platform").fill("company");
+  await button("Continue").click();
+  await logIn(await openPlatform(page));
+  await page.getByRole("alert").filter({ hasText: "Later" }).waitFor();
+  await page.getByText(`Logged in at ${PLATFORM}`).waitFor();
+  await button("Send").click();
+  await status().filter({ hasText: "200 OK" }).waitFor();
 });
 
 test("nothing of a login is left in the browser's storage, and a reload forgets the tokens", async () => {

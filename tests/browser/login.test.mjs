@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { look, startBrowser, startContext } from "./browser.mjs";
+import { look, PATIENCE, startBrowser, startContext } from "./browser.mjs";
 import { arrive, begin, enterPlatform, logIn, openPlatform } from "./person.mjs";
 import { keepPicture } from "./pictures.mjs";
 import { PLATFORM, startCallback, startStack } from "./stack.mjs";
@@ -48,6 +48,25 @@ function countPolls() {
   return polls;
 }
 
+/** Has the page count its questions as they are asked (`asked`), and those whose answer it has read (`answered`). */
+function countQuestions() {
+  return page.addInitScript(() => {
+    const ask = globalThis.fetch;
+    globalThis.asked = 0;
+    globalThis.answered = 0;
+    globalThis.fetch = async (...question) => {
+      globalThis.asked += 1;
+      const response = await ask(...question);
+      const read = response.json.bind(response);
+      response.json = () => read().finally(() => (globalThis.answered += 1));
+      return response;
+    };
+  });
+}
+
+/** Waits until the page has read the answer to each of its questions. */
+const quiet = () => page.waitForFunction(() => globalThis.asked === globalThis.answered);
+
 async function says(locator, words) {
   await locator.filter({ hasText: words }).waitFor();
 }
@@ -73,7 +92,12 @@ test("a blocked popup becomes a new tab, and the first page still goes on by its
   const tab = await openPlatform(page);
   assert.ok(await tab.evaluate(() => globalThis.opener === null), "a tab that knows nothing of its opener");
   await says(status(), "Finish your login in the new tab");
-  await page.getByRole("button", { name: "Continue" }).waitFor();
+  const pressed = page.waitForEvent("domcontentloaded");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await pressed;
+  await says(status(), "come back and continue");
+  await scriptRuns();
+  assert.ok(await page.getByRole("button", { name: "Continue" }).isVisible(), "the button that the page speaks of");
   await logIn(tab);
   await arrive(page, login, stack);
 });
@@ -197,56 +221,46 @@ test("after the deadline nothing is asked any more, and the page says so", async
 });
 
 test("the poll comes each second and never twice at once, however slow the service is", async () => {
+  await countQuestions();
   let running = 0;
   let most = 0;
-  let asked = 0;
-  let held = [];
+  const held = [];
   await page.route("**/authorize/poll?*", async (route) => {
     running += 1;
-    asked += 1;
     most = Math.max(most, running);
     await new Promise((resolve) => held.push(resolve));
     running -= 1;
     await route.continue();
   });
+  const asked = () => page.evaluate(() => globalThis.asked);
   const release = async () => {
+    const deadline = performance.now() + PATIENCE;
     while (held.length === 0) {
+      assert.ok(performance.now() < deadline, "the question is on its way");
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    const answered = page.waitForResponse("**/authorize/poll?*");
     held.splice(0).forEach((resolve) => resolve());
-    await (await answered).finished();
-    // The script has read the answer when it has set its timer.
-    await page.evaluate(() => new Promise((resolve) => queueMicrotask(resolve)));
+    // The script has then read the answer, and set its timer.
+    await quiet();
   };
   await page.clock.install();
   await page.clock.pauseAt(Date.now() + SECOND);
   await enterPlatform(page, begin(stack, callback));
   await page.clock.runFor(10 * SECOND);
-  assert.equal(asked, 1, "one question, while its answer is missing");
+  assert.equal(await asked(), 1, "one question, while its answer is missing");
   await release();
   for (let expected = 2; expected < 5; expected += 1) {
-    await page.clock.runFor(SECOND);
+    await page.clock.runFor(SECOND - 1);
+    assert.equal(await asked(), expected - 1, "no question before the second is over");
+    await page.clock.runFor(1);
+    assert.equal(await asked(), expected, "a question when it is over");
     await release();
-    assert.equal(asked, expected, "a question a second");
   }
   assert.equal(most, 1);
 });
 
 test("login_complete is heard from the platform's window, and from no other origin", async () => {
-  // Counts the questions as they are asked, and those whose answer the page has read.
-  await page.addInitScript(() => {
-    const ask = globalThis.fetch;
-    globalThis.asked = 0;
-    globalThis.answered = 0;
-    globalThis.fetch = async (...question) => {
-      globalThis.asked += 1;
-      const response = await ask(...question);
-      const read = response.json.bind(response);
-      response.json = () => read().finally(() => (globalThis.answered += 1));
-      return response;
-    };
-  });
+  await countQuestions();
   await page.clock.install();
   await page.clock.pauseAt(Date.now() + SECOND);
   await enterPlatform(page, begin(stack, callback));
@@ -263,7 +277,6 @@ test("login_complete is heard from the platform's window, and from no other orig
     await window.evaluate(() => ["login_complete", "told"].forEach((words) => globalThis.opener.postMessage(words, "*")));
     await came;
   };
-  const quiet = () => page.waitForFunction(() => globalThis.asked === globalThis.answered);
   for (const [window, questions] of [
     [stranger, 0],
     [popup, 1],

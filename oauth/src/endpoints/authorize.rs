@@ -1,7 +1,7 @@
 //! `/authorize` (RFC 6749 section 3.1) in its two faces: a page for people, and JSON for clients that
 //! show the login themselves.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -83,15 +83,15 @@ pub(super) async fn get(
     if reply::wants_json(&headers) {
         return json_face(&app, caller, &parameters, &parameters).await;
     }
+    let query = uri.query().unwrap_or_default();
     // To show the page for a client that describes itself, another host may have to be asked.
     if parameters.bytes("client_id").is_some_and(|id| id.starts_with(b"https:"))
         && let Err(error) = app.limits.address(Endpoint::Login, caller.0)
     {
-        return page::error(&app.settings, &error);
+        return page::error_and_again(&app.settings, &error, query);
     }
     match request::read(&app, &parameters).await {
         Ok((request, client)) => {
-            let query = uri.query().unwrap_or_default();
             let remembered = cookie::platform(&app.settings, &headers);
             let asked = parameters.text("platform_url").ok().flatten();
             let entered = asked.or(remembered.as_deref());
@@ -154,15 +154,16 @@ pub(super) async fn post(
     if wants_json {
         return json_face(&app, caller, &asked, &form.parameters).await;
     }
+    let limited = |error| page::error_and_again(&app.settings, &error, &again(&form));
     if let Some(token) = form.parameters.bytes("poll_token") {
         return match app.limits.address(Endpoint::Poll, caller.0) {
             Ok(()) => go_on(&app, &form, token).await,
-            Err(error) => page::error(&app.settings, &error),
+            Err(error) => limited(error),
         };
     }
     match app.limits.address(Endpoint::Login, caller.0) {
         Ok(()) => begin(&app, caller, &form, &asked).await,
-        Err(error) => page::error(&app.settings, &error),
+        Err(error) => limited(error),
     }
 }
 
@@ -207,6 +208,24 @@ fn within_limits(app: &App, client_id: &str, host: &str) -> Result<(), Error> {
     app.limits.platform(host)
 }
 
+/// The client's request, byte for byte, to begin again with: what the page's form holds, or a whole form that
+/// the client sent itself. Next to a poll token nothing else is the client's.
+fn again(form: &parameters::Form) -> Cow<'_, str> {
+    let parameters = &form.parameters;
+    match parameters.bytes(INNER) {
+        Some(inner) => String::from_utf8_lossy(inner),
+        None if parameters.bytes("poll_token").is_some() => Cow::Borrowed(""),
+        None => String::from_utf8_lossy(&form.body),
+    }
+}
+
+/// Whether a page of another origin sent the form, by the browser's own word (Fetch Metadata). Programs and
+/// old browsers say nothing, and a person's own doing is `none`.
+fn is_sent_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    site.is_some_and(|site| site != "same-origin" && site != "none")
+}
+
 /// Begins a login from the page and shows where to go through it.
 async fn begin(app: &App, caller: Caller, form: &parameters::Form, asked: &Parameters) -> Response {
     let settings = &app.settings;
@@ -215,39 +234,45 @@ async fn begin(app: &App, caller: Caller, form: &parameters::Form, asked: &Param
         Err(refused) => return page_refused(app, refused),
     };
     let inner = form.parameters.bytes(INNER);
-    let query = String::from_utf8_lossy(inner.unwrap_or(&form.body)).into_owned();
+    let query = again(form);
     let entered = match form.parameters.text("platform_url") {
         // The client's own request: the person has not been asked yet.
         Ok(None) if inner.is_none() => {
             let remembered = cookie::platform(settings, &form.headers);
             return page::form(settings, &client, &request, &query, remembered.as_deref(), None);
         }
+        // Another site may fill in the form and no more: were a login begun for it, this browser would get a new
+        // login cookie, since the one that another tab waits with (`SameSite=Strict`) does not come along.
+        Ok(entered) if is_sent_from_elsewhere(&form.headers) => {
+            return page::form(settings, &client, &request, &query, entered, None);
+        }
         Ok(entered) => entered.unwrap_or_default(),
         Err(error) => return page::error(settings, &error),
     };
-    let again = |problem: &str| {
+    let refuse = |error: &Error| page::error_and_again(settings, error, &query);
+    let correct = |problem: &str| {
         page::form(settings, &client, &request, &query, Some(entered), Some(problem))
     };
     let host = match platform_host(entered, &settings.intelligencebank.platform_hosts) {
         Ok(host) => host,
-        Err(problem) => return again(&problem.to_string()),
+        Err(problem) => return correct(&problem.to_string()),
     };
     if let Err(error) = within_limits(app, &client.id, &host) {
-        return page::error(settings, &error);
+        return refuse(&error);
     }
     // A browser keeps its secret over several logins, so that two tabs do not disturb each other.
     let browser = match cookie::browser(settings, &form.headers) {
         Some(browser) => browser,
         None => match BrowserSecret::generate() {
             Ok(browser) => browser,
-            Err(cause) => return page::error(settings, &cause.into()),
+            Err(cause) => return refuse(&cause.into()),
         },
     };
     let begun = app.logins.begin(caller.0, request.clone(), host.clone(), Some(&browser)).await;
     let begun = match begun {
         Ok(begun) => begun,
-        Err(error @ Error::Platform(_)) => return again(error.description()),
-        Err(error) => return page::error(settings, &error),
+        Err(error @ Error::Platform(_)) => return correct(error.description()),
+        Err(error) => return refuse(&error),
     };
     let waiting = page::Waiting {
         client: &client,
@@ -269,7 +294,7 @@ async fn begin(app: &App, caller: Caller, form: &parameters::Form, asked: &Param
 /// The Continue button: to the client when the login is done, else the same page again.
 async fn go_on(app: &App, form: &parameters::Form, token: &[u8]) -> Response {
     let settings = &app.settings;
-    let query = String::from_utf8_lossy(form.parameters.bytes(INNER).unwrap_or_default());
+    let query = again(form);
     let refuse = |error: &Error| page::error_and_again(settings, error, &query);
     let token = std::str::from_utf8(token).ok().and_then(PollToken::parse);
     let Some(token) = token else { return refuse(&Error::ExpiredToken) };

@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{extract::State, http::StatusCode, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
 
 use super::{
     html::{self, CSS, JAVASCRIPT},
@@ -61,12 +65,13 @@ pub(super) async fn page(State(app): State<Arc<App>>) -> Response {
     operation_id = "console_stylesheet",
     responses(
         (status = 200, description = "The file.", body = String, content_type = "text/css"),
+        (status = 304, description = "`If-None-Match` names the file as it is."),
         (status = 404, description = "The settings do not switch it on.", body = ErrorBody<'static>),
         Failures,
     ),
 )]
-pub(super) async fn stylesheet() -> Response {
-    html::file(CSS, include_str!("../pages/console/console.css"))
+pub(super) async fn stylesheet(headers: HeaderMap) -> Response {
+    html::file(&headers, CSS, include_str!("../pages/console/console.css"))
 }
 
 /// The script of the console.
@@ -76,12 +81,13 @@ pub(super) async fn stylesheet() -> Response {
     operation_id = "console_script",
     responses(
         (status = 200, description = "The file.", body = String, content_type = "text/javascript"),
+        (status = 304, description = "`If-None-Match` names the file as it is."),
         (status = 404, description = "The settings do not switch it on.", body = ErrorBody<'static>),
         Failures,
     ),
 )]
-pub(super) async fn script() -> Response {
-    html::file(JAVASCRIPT, include_str!("../pages/console/console.js"))
+pub(super) async fn script(headers: HeaderMap) -> Response {
+    html::file(&headers, JAVASCRIPT, include_str!("../pages/console/console.js"))
 }
 
 /// The part of the script that is an OAuth client.
@@ -91,12 +97,13 @@ pub(super) async fn script() -> Response {
     operation_id = "console_oauth_script",
     responses(
         (status = 200, description = "The file.", body = String, content_type = "text/javascript"),
+        (status = 304, description = "`If-None-Match` names the file as it is."),
         (status = 404, description = "The settings do not switch it on.", body = ErrorBody<'static>),
         Failures,
     ),
 )]
-pub(super) async fn oauth_script() -> Response {
-    html::file(JAVASCRIPT, include_str!("../pages/console/oauth.js"))
+pub(super) async fn oauth_script(headers: HeaderMap) -> Response {
+    html::file(&headers, JAVASCRIPT, include_str!("../pages/console/oauth.js"))
 }
 
 /// The part of the script that draws.
@@ -106,10 +113,11 @@ pub(super) async fn oauth_script() -> Response {
     operation_id = "console_plot_script",
     responses(
         (status = 200, description = "The file.", body = String, content_type = "text/javascript"),
+        (status = 304, description = "`If-None-Match` names the file as it is."),
         (status = 404, description = "The settings do not switch it on.", body = ErrorBody<'static>),
         Failures,
     ),
 )]
-pub(super) async fn plot_script() -> Response {
-    html::file(JAVASCRIPT, include_str!("../pages/console/plot.js"))
+pub(super) async fn plot_script(headers: HeaderMap) -> Response {
+    html::file(&headers, JAVASCRIPT, include_str!("../pages/console/plot.js"))
 }

@@ -1,5 +1,5 @@
 //! The cookies of the login page: one ties a login to the browser that began it, the other remembers the
-//! platform that was logged in to.
+//! platform. Both are set when a login begins, whatever becomes of it.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
@@ -8,7 +8,7 @@ use crate::{hosts::platform_host, settings::Settings, tokens::BrowserSecret};
 const LOGIN: &str = "ib_login";
 const PLATFORM: &str = "ib_platform";
 
-/// How long a platform is remembered after its last login.
+/// How long a platform is remembered after the last login there began.
 const REMEMBERED_SECONDS: u32 = 180 * 24 * 3_600;
 
 /// Over https the `__Host-` prefix makes browsers refuse the cookie from any other host or path. The
@@ -25,7 +25,7 @@ pub(super) fn browser(settings: &Settings, headers: &HeaderMap) -> Option<Browse
     values(headers, &name).find_map(BrowserSecret::parse)
 }
 
-/// The host that this browser logged in to last, if people may still log in there.
+/// The host at which this browser last began a login, if people may still log in there.
 pub(super) fn platform(settings: &Settings, headers: &HeaderMap) -> Option<String> {
     let name = name(settings, PLATFORM);
     let allowed = &settings.intelligencebank.platform_hosts;

@@ -164,8 +164,11 @@
     }
   });
 
-  // This script presses the button, so to speak, each second.
-  hide("continue");
+  // This script presses the button, so to speak, each second. Whoever pressed it themselves is told to press it
+  // again, and keeps it.
+  if (page.dataset.continued === undefined) {
+    hide("continue");
+  }
   stop.hidden = false;
   page.dataset.state = "waiting";
   ask();

@@ -351,3 +351,74 @@ async fn a_page_that_was_left_open_too_long_leads_to_a_new_login() {
     assert_eq!(query, request);
     assert_eq!(kit.get(&format!("/authorize?{query}")).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn another_site_that_sends_the_form_begins_no_login_and_takes_no_tabs_cookie() {
+    let kit = Kit::new();
+    let request = authorize_query(&[]);
+    let form = [("authorization_request", request.as_str()), ("platform_url", "company")];
+    let send = async |site: &'static str, form: &[(&str, &str)]| {
+        let mut request = post("/authorize", form);
+        request.headers_mut().insert("sec-fetch-site", site.parse().unwrap());
+        kit.send(request).await
+    };
+    let begun = || kit.upstream.begun.load(std::sync::atomic::Ordering::SeqCst);
+    for site in ["cross-site", "same-site", "something-new"] {
+        let page = send(site, &form).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        assert!(page.headers.get(header::SET_COOKIE).is_none(), "{site}");
+        assert_eq!(hidden(&page, "platform_url\" type=\"text"), "company", "as a link fills it in");
+        assert_eq!(hidden(&page, "authorization_request"), request);
+    }
+    // A client's own request may be sent from wherever the client is.
+    let own = authorize_query(&[("platform_url", "company")]);
+    let own: Vec<_> = url::form_urlencoded::parse(own.as_bytes()).into_owned().collect();
+    let own: Vec<_> = own.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let page = send("cross-site", &own).await;
+    assert!(page.headers.get(header::SET_COOKIE).is_none());
+    assert_eq!(begun(), 0, "IntelligenceBank was asked nothing");
+    for (expected, site) in [(1, "same-origin"), (2, "none")] {
+        let page = send(site, &form).await;
+        assert!(page.headers.get(header::SET_COOKIE).is_some(), "{site}");
+        assert_eq!(begun(), expected, "{site}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_meets_a_limit_at_continue_hears_how_long_to_wait_and_can_begin_again() {
+    let kit = Kit::with("limits: { poll: { address: { per_minute: 1, burst: 1 } } }");
+    let page = waiting(&kit).await;
+    let request = hidden(&page, "authorization_request");
+    let token = hidden(&page, "poll_token");
+    let form = [("poll_token", token.as_str()), ("authorization_request", request.as_str())];
+    let go_on = async || kit.send(with_cookie(post("/authorize", &form), &page)).await;
+    assert_eq!(go_on().await.status, StatusCode::OK);
+    let limited = go_on().await;
+    assert_eq!(limited.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(limited.text.contains("seconds, then try again"), "{}", limited.text);
+    let link = limited.text.split("href=\"/authorize?").nth(1).expect("a way to try again");
+    assert_eq!(link.split('"').next().unwrap().replace("&#38;", "&"), request);
+}
+
+#[tokio::test]
+async fn a_browser_asks_for_a_pages_file_again_and_after_an_upgrade_gets_the_new_one() {
+    let kit = Kit::with("console: { enabled: true }");
+    for path in ["/assets/login.css", "/assets/login.js", "/assets/console-oauth.js"] {
+        let file = kit.get(path).await;
+        assert_eq!(file.header("cache-control"), "public, no-cache", "{path}");
+        let tag = file.header("etag").to_owned();
+        assert!(tag.len() > 20 && tag.starts_with('"') && tag.ends_with('"'), "{tag}");
+        let ask = async |known: String| {
+            let request = Request::get(path).header(header::IF_NONE_MATCH, known);
+            kit.send(request.body(Body::empty()).unwrap()).await
+        };
+        // A proxy that compresses makes the tag a weak one.
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"old\", {tag}")] {
+            let same = ask(known).await;
+            assert_eq!((same.status, same.text.as_str()), (StatusCode::NOT_MODIFIED, ""), "{path}");
+            assert_eq!(same.header("etag"), tag);
+        }
+        let upgraded = ask("\"of-the-version-before\"".to_owned()).await;
+        assert_eq!((upgraded.status, &upgraded.text), (StatusCode::OK, &file.text), "{path}");
+    }
+}

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use askama::Template;
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 
@@ -16,7 +16,7 @@ use super::super::{
 };
 use crate::{
     audit,
-    authorization::AuthorizationRequest,
+    authorization::{AuthorizationRequest, Place, WayBack},
     clients::{Client, Source},
     error::{Error, Fault},
     settings::Settings,
@@ -101,7 +101,7 @@ pub(super) fn form(
         stage: &settings.issuer.path,
         client: &client.name,
         provenance: provenance(client),
-        destination: &destination(request),
+        destination: &destination(&request.way_back),
         request: query,
         entered: entered.unwrap_or_default(),
         problem,
@@ -115,7 +115,7 @@ pub(super) fn waiting(settings: &Settings, waiting: &Waiting<'_>) -> Response {
         stage: &settings.issuer.path,
         client: &waiting.client.name,
         provenance: provenance(waiting.client),
-        destination: &destination(waiting.request),
+        destination: &destination(&waiting.request.way_back),
         request: waiting.query,
         platform_host: waiting.platform_host,
         login_url: waiting.login_url,
@@ -131,7 +131,8 @@ pub(super) fn error(settings: &Settings, error: &Error) -> Response {
     error_with(settings, error, None)
 }
 
-/// A page that says what went wrong with a login, and leads to a new one by the client's request `again`.
+/// A page that says what went wrong with a login, and leads to a new one by the client's request `again`,
+/// which need not have been checked: it goes nowhere but back to this service.
 pub(super) fn error_and_again(settings: &Settings, error: &Error, again: &str) -> Response {
     error_with(settings, error, Some(again).filter(|again| !again.is_empty()))
 }
@@ -189,11 +190,18 @@ fn provenance(client: &Client) -> Option<String> {
 }
 
 /// Where the person will be sent afterwards: a host, or an application on the person's own device.
-fn destination(request: &AuthorizationRequest) -> String {
-    match request.way_back.host() {
-        Some(host) if is_loopback(&host) => format!("an application on this device ({host})"),
-        Some(host) => host,
-        None => "the application on this device".to_owned(),
+fn destination(way_back: &WayBack) -> String {
+    match way_back.place() {
+        Some(Place::Host(host)) if is_loopback(&host) => {
+            format!("an application on this device ({host})")
+        }
+        Some(Place::Host(host)) => host,
+        Some(Place::Scheme(scheme)) => {
+            format!(
+                "an application on this device, which opens \u{201c}{scheme}:\u{201d} addresses"
+            )
+        }
+        None => "an application on this device".to_owned(),
     }
 }
 
@@ -212,11 +220,12 @@ fn render(status: StatusCode, page: &impl Template) -> Response {
     path = "/assets/login.css",
     responses(
         (status = 200, description = "The file.", body = String, content_type = "text/css"),
+        (status = 304, description = "`If-None-Match` names the file as it is."),
         Failures,
     ),
 )]
-pub(in crate::endpoints) async fn stylesheet() -> Response {
-    html::file(CSS, STYLESHEET)
+pub(in crate::endpoints) async fn stylesheet(headers: HeaderMap) -> Response {
+    html::file(&headers, CSS, STYLESHEET)
 }
 
 /// The script of the pages.
@@ -225,9 +234,24 @@ pub(in crate::endpoints) async fn stylesheet() -> Response {
     path = "/assets/login.js",
     responses(
         (status = 200, description = "The file.", body = String, content_type = "text/javascript"),
+        (status = 304, description = "`If-None-Match` names the file as it is."),
         Failures,
     ),
 )]
-pub(in crate::endpoints) async fn script() -> Response {
-    html::file(JAVASCRIPT, SCRIPT)
+pub(in crate::endpoints) async fn script(headers: HeaderMap) -> Response {
+    html::file(&headers, JAVASCRIPT, SCRIPT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::destination;
+    use crate::authorization::WayBack;
+
+    #[test]
+    fn a_private_use_uri_is_shown_by_its_scheme_and_never_by_a_host_of_the_clients_choice() {
+        let way = |uri: &str| WayBack { redirect_uri: uri.to_owned(), state: None };
+        let shown = destination(&way("com.evil.app://company.intelligencebank.com/cb"));
+        assert!(shown.contains("com.evil.app") && !shown.contains("intelligencebank"), "{shown}");
+        assert_eq!(destination(&way("https://claude.ai/cb")), "claude.ai");
+    }
 }

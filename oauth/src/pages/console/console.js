@@ -15,6 +15,8 @@ const CALLS = 10;
 // What a page can show at once, in characters.
 const LONGEST_BODY = 100_000;
 const WITH_BODY = ["POST", "PUT", "PATCH"];
+// Methods that change nothing (RFC 9110 section 9.2.1) may be sent ten times by one click.
+const SAFE = ["GET", "HEAD"];
 let tokens = null;
 let killed = false;
 let sessionIsOver = false;
@@ -89,11 +91,18 @@ const show = () => {
   tick();
 };
 
+const fitToMethod = () => {
+  const method = at("method").value;
+  at("body-part").hidden = !WITH_BODY.includes(method);
+  at("ten").disabled = !SAFE.includes(method);
+  at("ten-hint").hidden = SAFE.includes(method);
+};
+
 const choose = (example) => {
   at("method").value = example.method ?? "GET";
   at("path").value = example.path;
   at("body").value = example.body ? JSON.stringify(example.body, null, 2) : "";
-  at("body-part").hidden = !WITH_BODY.includes(at("method").value);
+  fitToMethod();
 };
 
 const offer = () => {
@@ -127,6 +136,7 @@ const once = async (work) => {
 const refresh = async () => {
   const before = tokens;
   tokens = await client.refresh(before);
+  sessionIsOver = false;
   happened("The token was refreshed.");
   if (tokens.sidCreatedAt !== before.sidCreatedAt) {
     const time = (seconds) => new Date(seconds * SECOND).toLocaleTimeString();
@@ -215,9 +225,7 @@ at("log-out").addEventListener("click", () =>
 
 at("refresh").addEventListener("click", () => once(refresh));
 
-at("method").addEventListener("change", () => {
-  at("body-part").hidden = !WITH_BODY.includes(at("method").value);
-});
+at("method").addEventListener("change", fitToMethod);
 
 at("request").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -276,10 +284,13 @@ await once(async () => {
   tokens = await client.finish();
   show();
   if (tokens) {
-    const person = await client.person(tokens);
-    at("who").textContent = `${person.name ?? person.sub} at ${new URL(tokens.platform_url).host}`;
-    at("person").textContent = JSON.stringify(person, null, 2);
+    // The tokens are there, whatever becomes of the question who it is.
+    const { host } = new URL(tokens.platform_url);
+    at("who").textContent = `Logged in at ${host}`;
     offer();
     happened("Logged in.");
+    const person = await client.person(tokens);
+    at("who").textContent = `${person.name ?? person.sub} at ${host}`;
+    at("person").textContent = JSON.stringify(person, null, 2);
   }
 });

@@ -81,13 +81,13 @@ export class Client {
 
   /** Ends the grant with all of its tokens. */
   async logOut(tokens) {
-    const answer = await fetch(`${this.issuer}/logout`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${tokens.access_token}` },
-    });
-    // A token that is over already has nothing left to end.
-    if (!answer.ok && answer.status !== 401) {
-      throw new Refused(String(answer.status), "The logout failed");
+    // By the refresh token, which still names the grant when the access token is over.
+    const body = new URLSearchParams({ client_id: this.clientId, token: tokens.refresh_token });
+    const answer = await fetch(`${this.issuer}/logout`, { method: "POST", body, cache: "no-store" });
+    if (!answer.ok) {
+      const { error, error_description: description } = await answer.json().catch(() => ({}));
+      const why = [answer.status, description].filter(Boolean).join(", ");
+      throw new Refused(error, `The logout failed (${why}). The tokens may still be good: try again`);
     }
   }
 
