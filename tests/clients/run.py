@@ -122,6 +122,7 @@ class Stack:
             "SSL_CERT_FILE": authority,
             "SIMULATOR_CONTROL": addresses["simulator_control"],
             "BACKEND_SECRET": self.secret,
+            "IB_GATEWAY_PERSON": str(HERE / "person.py"),
         }
 
     def __exit__(self, *_arguments):

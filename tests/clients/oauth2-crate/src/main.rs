@@ -62,8 +62,9 @@ fn client(gateway: &str, id: &str, secret: Option<String>) -> Outcome<Ready> {
 
 /// Sends a person to the authorization endpoint and gives a parameter of the URL that they return with.
 fn person(url: &str) -> Outcome<impl Fn(&str) -> Option<String>> {
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../person.py");
-    let done = Command::new("python3").args([program, url]).stderr(Stdio::inherit()).output()?;
+    // Not from where this was compiled: clones share their target folders.
+    let program = std::env::var("IB_GATEWAY_PERSON")?;
+    let done = Command::new("python3").args([program.as_str(), url]).stderr(Stdio::inherit()).output()?;
     check(done.status.success(), "the person did not get through")?;
     let back = oauth2::url::Url::parse(String::from_utf8(done.stdout)?.trim())?;
     Ok(move |name: &str| {
