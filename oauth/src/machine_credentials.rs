@@ -61,7 +61,7 @@ impl MachineCredentials {
         for credential in chosen {
             let record = self.0.obtain(credential, Want::Use).await?;
             let now = self.0.clock.unix_seconds();
-            upstreams.extend(record.upstream(credential, now));
+            upstreams.push(record.told(credential, now)?);
             if record.is_due(now) {
                 self.0.refresh_behind(credential);
             }

@@ -223,16 +223,24 @@ impl Inner {
         let (result, is_refusal, retry_after) = match answer {
             Ok(Acquired::Token { token, expires_in }) => {
                 let next = record.with_token(want, token, expires_in, settings, asked_at, now);
-                if next.usable(now).is_some_and(|token| token.is_buffer_cut) {
-                    tracing::warn!(
-                        credential = name,
-                        setting = settings.refresh_buffer_field,
-                        buffer_seconds = settings.refresh_buffer_seconds,
-                        lives_seconds = expires_in,
-                        "the buffer is longer than a token lives, and is cut to half of that"
-                    );
+                if let Some(token) = next.usable(now) {
+                    if token.is_buffer_cut && !record.has_token_of(&next) {
+                        tracing::warn!(
+                            credential = name,
+                            setting = settings.refresh_buffer_field,
+                            buffer_seconds = settings.refresh_buffer_seconds,
+                            lives_seconds = expires_in,
+                            "the buffer is longer than a token lives, and is cut to half of that"
+                        );
+                    }
+                    return Ok((next, Landed::Settled, "acquired"));
                 }
-                return Ok((next, Landed::Settled, "acquired"));
+                tracing::warn!(
+                    credential = name,
+                    lives_seconds = expires_in,
+                    "a token is over when it arrives"
+                );
+                ("unusable", false, None)
             }
             Ok(Acquired::Refused { reason }) => {
                 tracing::error!(credential = name, reason, "the token endpoint refuses the keys");
