@@ -10,7 +10,10 @@ use std::{
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use super::state::{CredentialRecord, Step, Want};
+use super::{
+    announced::Announced,
+    state::{CredentialRecord, Step, Want},
+};
 use crate::{
     audit::{self, Entry, Event, Outcome},
     clock::Clock,
@@ -54,6 +57,8 @@ pub(super) struct Inner {
     upstream: Arc<dyn TokenUpstream>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<Settings>,
+    /// Sessions of other keys that the feed has told of.
+    pub(super) announced: Announced,
     /// By the name of the record; no more than there are credentials.
     flights: Mutex<HashMap<String, watch::Receiver<Option<Landed>>>>,
 }
@@ -66,7 +71,8 @@ impl Inner {
         clock: Arc<dyn Clock>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self { records, feed, upstream, clock, settings, flights: Mutex::default() }
+        let (announced, flights) = (Announced::default(), Mutex::default());
+        Self { records, feed, upstream, clock, settings, announced, flights }
     }
 
     pub(super) fn now(&self) -> u64 {
