@@ -174,6 +174,9 @@ impl Gateway {
                 let refusal = if is_own { Refusal::InvalidToken } else { Refusal::Unavailable };
                 Some(self.refused(&refusal))
             }
+            Renewed::Over(_) if approved.session.is_operators() => {
+                Some(self.refused(&Refusal::Unavailable))
+            }
             Renewed::Over(reason) => Some(self.refused(&reason.into())),
             Renewed::NoAnswer => Some(self.refused(&Refusal::Unavailable)),
         });
