@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod acquiring;
+mod announced;
 mod overview;
 mod pause;
 mod state;
@@ -61,7 +62,7 @@ impl MachineCredentials {
         for credential in chosen {
             let record = self.0.obtain(credential, Want::Use).await?;
             let now = self.0.clock.unix_seconds();
-            upstreams.extend(record.upstream(credential, now));
+            upstreams.push(record.told(credential, now)?);
             if record.is_due(now) {
                 self.0.refresh_behind(credential);
             }
@@ -92,8 +93,7 @@ impl MachineCredentials {
             if !is_present {
                 // One of other keys, before a restart: whoever sees its token rejected asks anew.
                 if request.cause == RenewalCause::Rejected {
-                    let session = Revoked::Session(request.session.to_owned());
-                    inner.feed.publish(session, inner.records.changes(), inner.now()).await?;
+                    self.forget_elsewhere(request.session).await?;
                 }
                 continue;
             }
@@ -104,6 +104,21 @@ impl MachineCredentials {
             inner.obtain(credential, want).await?;
         }
         Ok(())
+    }
+
+    /// Has gateways forget a session of keys that are not these, once in a while however many calls see its
+    /// token rejected.
+    async fn forget_elsewhere(&self, session: &str) -> Result<(), Error> {
+        let (inner, now) = (&self.0, self.0.now());
+        if !inner.announced.begin(session, now) {
+            return Ok(());
+        }
+        let event = Revoked::Session(session.to_owned());
+        let published = inner.feed.publish(event, inner.records.changes(), now).await;
+        if published.is_err() {
+            inner.announced.forget(session);
+        }
+        published.map(|_| ())
     }
 
     /// Acquires another token for the credential called `name`, whatever there is, which gateways take up

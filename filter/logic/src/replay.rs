@@ -174,6 +174,9 @@ impl Gateway {
                 let refusal = if is_own { Refusal::InvalidToken } else { Refusal::Unavailable };
                 Some(self.refused(&refusal))
             }
+            Renewed::Over(_) if approved.session.is_operators() => {
+                Some(self.refused(&Refusal::Unavailable))
+            }
             Renewed::Over(reason) => Some(self.refused(&reason.into())),
             Renewed::NoAnswer => Some(self.refused(&Refusal::Unavailable)),
         });
@@ -221,8 +224,11 @@ impl Gateway {
     fn may_go_again(&self, approved: &Approved, now: Timestamp) -> Result<(), Refusal> {
         match approved.session.standing(now) {
             Standing::Good | Standing::Due => {}
+            Standing::Over(_) if approved.session.is_operators() => {
+                return Err(Refusal::Unavailable);
+            }
             Standing::Over(reason) => return Err(reason.into()),
-            Standing::Ended => return Err(Refusal::SessionExpired),
+            Standing::Ended => return Err(approved.session.expired()),
         }
         let request = Request::read(&approved.head, &self.policy)?.ok_or(Refusal::Unavailable)?;
         match self.look_up(request.token, now) {

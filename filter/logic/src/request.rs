@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ib_contract::{AccessTokenShape, InactiveReason};
+use ib_contract::AccessTokenShape;
 
 use crate::{
     BodyFlow, Counter, Gateway, HeaderMap, HeadersFlow, Host, HostError, Note, StreamId, Timestamp,
@@ -173,7 +173,7 @@ impl Gateway {
         };
         let admitted = match self.admit(host, headers, &request, &grant, now) {
             Ok(admitted) => admitted,
-            Err(Denied::Ended) => {
+            Err(Denied::Ended(_)) => {
                 self.decisions.borrow_mut().forget(request.token);
                 return Err(self.miss(host, stream, &request, headers, is_last));
             }
@@ -250,8 +250,12 @@ impl Gateway {
         let is_due = match session.standing(now) {
             Standing::Good => false,
             Standing::Due => true,
+            // Nobody can log in again, and the service may have another token by now.
+            Standing::Over(_) if session.is_operators() => {
+                return Err(Denied::Ended(Refusal::Unavailable));
+            }
             Standing::Over(reason) => return Err(Refusal::from(reason).into()),
-            Standing::Ended => return Err(Denied::Ended),
+            Standing::Ended => return Err(Denied::Ended(session.expired())),
         };
         let target = &request.target;
         let missing =
@@ -343,9 +347,8 @@ impl Gateway {
             .ok_or(Refusal::Unavailable)?;
         match admitted {
             Ok(admitted) => Ok((admitted, headers)),
-            Err(Denied::Refused(refusal)) => Err(refusal),
             // Ended between the answer and now: the answer is of this very moment.
-            Err(Denied::Ended) => Err(InactiveReason::SessionExpired.into()),
+            Err(Denied::Ended(refusal) | Denied::Refused(refusal)) => Err(refusal),
         }
     }
 
@@ -375,8 +378,9 @@ struct Admitted {
 
 /// A request that may not.
 enum Denied {
-    /// The cached session was ended: the token service must be asked again.
-    Ended,
+    /// The cached session has ended: the token service must be asked again. Where it has just been asked,
+    /// this is said.
+    Ended(Refusal),
     Refused(Refusal),
 }
 

@@ -14,6 +14,7 @@ use ib_contract::{InactiveReason, Upstream};
 use crate::{
     Timestamp,
     credentials::{Credentials, MalformedGrant},
+    refusal::Refusal,
 };
 
 /// How long a renewal that had no answer is left alone, in milliseconds.
@@ -79,6 +80,16 @@ impl Session {
     /// Whether the session may be used for a host in lower case.
     pub(crate) fn covers(&self, host: &[u8]) -> bool {
         self.state.borrow().credentials.covers(host)
+    }
+
+    /// Whether its credential is the operator's: nobody can log in again to that one.
+    pub(crate) fn is_operators(&self) -> bool {
+        self.state.borrow().credentials.sets(b"authorization")
+    }
+
+    /// What a client is told when the session has ended: to log in again, or later where nobody can.
+    pub(crate) fn expired(&self) -> Refusal {
+        if self.is_operators() { Refusal::Unavailable } else { Refusal::SessionExpired }
     }
 
     /// Whether the session may be used now.

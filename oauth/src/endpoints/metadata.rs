@@ -19,7 +19,7 @@ use crate::{
     app::App,
     clients::{ALGORITHMS, CLIENT_CREDENTIALS},
     error::Error,
-    settings::Settings,
+    settings::{Settings, machine_credentials::UPSTREAM_SCOPE},
 };
 
 const RESOURCE_PREFIX: &str = "/.well-known/oauth-protected-resource";
@@ -27,6 +27,14 @@ const RESOURCE_PREFIX: &str = "/.well-known/oauth-protected-resource";
 /// Where the metadata of the gateway's own resource is.
 pub(super) fn resource_metadata_url(settings: &Settings) -> String {
     format!("{}{RESOURCE_PREFIX}{}", settings.issuer.origin, settings.resources.path())
+}
+
+/// The scopes that anonymous callers may read of. Which upstreams there are keys for is none of their
+/// business, and who may have such a scope knows it.
+fn public_scopes(app: &App) -> Vec<String> {
+    let mut scopes = app.clients.scopes();
+    scopes.retain(|scope| !scope.starts_with(UPSTREAM_SCOPE));
+    scopes
 }
 
 /// RFC 8414.
@@ -52,7 +60,7 @@ pub(super) async fn authorization_server(State(app): State<Arc<App>>) -> Respons
         "introspection_endpoint": format!("{issuer}/introspect"),
         "revocation_endpoint": format!("{issuer}/revoke"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
-        "scopes_supported": app.clients.scopes(),
+        "scopes_supported": public_scopes(&app),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": grant_types,
@@ -137,7 +145,7 @@ pub(super) async fn protected_resource(
     Ok(reply::cacheable_json(&json!({
         "resource": resource,
         "authorization_servers": [settings.issuer.url],
-        "scopes_supported": app.clients.scopes(),
+        "scopes_supported": public_scopes(&app),
         "bearer_methods_supported": ["header"],
         "resource_name": "IntelligenceBank through ib-gateway",
     })))

@@ -10,7 +10,10 @@ use std::{
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
-use super::state::{CredentialRecord, Step, Want};
+use super::{
+    announced::Announced,
+    state::{CredentialRecord, Step, Want},
+};
 use crate::{
     audit::{self, Entry, Event, Outcome},
     clock::Clock,
@@ -54,6 +57,8 @@ pub(super) struct Inner {
     upstream: Arc<dyn TokenUpstream>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<Settings>,
+    /// Sessions of other keys that the feed has told of.
+    pub(super) announced: Announced,
     /// By the name of the record; no more than there are credentials.
     flights: Mutex<HashMap<String, watch::Receiver<Option<Landed>>>>,
 }
@@ -66,7 +71,8 @@ impl Inner {
         clock: Arc<dyn Clock>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self { records, feed, upstream, clock, settings, flights: Mutex::default() }
+        let (announced, flights) = (Announced::default(), Mutex::default());
+        Self { records, feed, upstream, clock, settings, announced, flights }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -223,16 +229,24 @@ impl Inner {
         let (result, is_refusal, retry_after) = match answer {
             Ok(Acquired::Token { token, expires_in }) => {
                 let next = record.with_token(want, token, expires_in, settings, asked_at, now);
-                if next.usable(now).is_some_and(|token| token.is_buffer_cut) {
-                    tracing::warn!(
-                        credential = name,
-                        setting = settings.refresh_buffer_field,
-                        buffer_seconds = settings.refresh_buffer_seconds,
-                        lives_seconds = expires_in,
-                        "the buffer is longer than a token lives, and is cut to half of that"
-                    );
+                if let Some(token) = next.usable(now) {
+                    if token.is_buffer_cut && !record.has_token_of(&next) {
+                        tracing::warn!(
+                            credential = name,
+                            setting = settings.refresh_buffer_field,
+                            buffer_seconds = settings.refresh_buffer_seconds,
+                            lives_seconds = expires_in,
+                            "the buffer is longer than a token lives, and is cut to half of that"
+                        );
+                    }
+                    return Ok((next, Landed::Settled, "acquired"));
                 }
-                return Ok((next, Landed::Settled, "acquired"));
+                tracing::warn!(
+                    credential = name,
+                    lives_seconds = expires_in,
+                    "a token is over when it arrives"
+                );
+                ("unusable", false, None)
             }
             Ok(Acquired::Refused { reason }) => {
                 tracing::error!(credential = name, reason, "the token endpoint refuses the keys");

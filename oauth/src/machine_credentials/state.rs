@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pause::{self, LONGEST_PAUSE};
 use crate::{
+    error::Error,
     records::Record,
     sessions::Leases,
     settings::{MachineCredential, MachineCredentialSettings},
@@ -129,6 +130,12 @@ impl CredentialRecord {
         self.token.as_ref().filter(|token| now < token.expires_at)
     }
 
+    /// Whether both hold the same token.
+    pub(super) fn has_token_of(&self, other: &Self) -> bool {
+        let mut held = self.token.iter().zip(&other.token);
+        held.any(|(one, another)| one.token == another.token)
+    }
+
     /// From when on the next token is asked for in the background.
     fn due_at(&self, token: &HeldToken) -> u64 {
         token.refresh_at.max(self.not_before).min(token.expires_at)
@@ -207,13 +214,18 @@ impl CredentialRecord {
         now: u64,
     ) -> Self {
         let expires_at = asked_at.saturating_add(expires_in);
-        let is_buffer_cut = settings.refresh_buffer_seconds >= expires_in;
+        let is_cut = settings.refresh_buffer_seconds >= expires_in;
         // Half of its life: a buffer as long as the life would have each token followed by the next one
         // at once.
-        let buffer =
-            if is_buffer_cut { expires_in.div_ceil(2) } else { settings.refresh_buffer_seconds };
-        let held = self.token.as_ref().map(|held| &held.token);
-        let previous = if held == Some(&token) { self.previous.clone() } else { held.cloned() };
+        let buffer = if is_cut { expires_in.div_ceil(2) } else { settings.refresh_buffer_seconds };
+        let held = self.token.as_ref();
+        let same = held.filter(|held| held.token == token);
+        // The rest of a life that was told of before says nothing of how long tokens live.
+        let is_buffer_cut = same.map_or(is_cut, |same| same.is_buffer_cut);
+        let previous = match same {
+            Some(_) => self.previous.clone(),
+            None => held.map(|held| held.token.clone()),
+        };
         let refresh_at = expires_at.saturating_sub(buffer);
         Self {
             series: self.series.clone(),
@@ -284,6 +296,16 @@ impl CredentialRecord {
             expires_in,
             refresh_limit_exceeded: false,
         })
+    }
+
+    /// The same for a token of the client's, which must reach its host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CredentialUnavailable`] where the token has run out since it was looked up: without a host
+    /// the gateway would keep an answer that opens nothing.
+    pub(super) fn told(&self, credential: &MachineCredential, now: u64) -> Result<Upstream, Error> {
+        self.upstream(credential, now).ok_or(Error::CredentialUnavailable { retry_after: 1 })
     }
 }
 

@@ -10,6 +10,11 @@ const ACQUIRED: &str = "oauth_machine_credential_acquired_timestamp_seconds";
 const REFRESH: &str = "oauth_machine_credential_refresh_timestamp_seconds";
 const EXPIRES: &str = "oauth_machine_credential_expires_timestamp_seconds";
 
+/// The results that alerts and panels look for: a series that begins with its first event has no
+/// increase to see.
+const RESULTS: [&str; 5] =
+    ["acquired", "unreachable", "unauthorized_client", "keys_refused", "unsupported_grant_type"];
+
 /// How a credential is. Times are in seconds since the Unix epoch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CredentialState {
@@ -24,7 +29,7 @@ impl Metrics {
     /// There is a credential of this name: its series are there before the first event.
     pub(crate) fn credential_exists(&self, name: &str) {
         for cause in ["first_use", "near_expiry", "rejected", "operator"] {
-            for result in ["acquired", "unreachable", "unauthorized_client"] {
+            for result in RESULTS {
                 self.count_credential(name, cause, result, 0);
             }
         }

@@ -136,6 +136,16 @@ async fn rfc_7523_2_2_a_client_with_a_key_gets_one_too_and_no_assertion_counts_t
 }
 
 #[tokio::test]
+async fn nobody_reads_in_the_metadata_which_upstreams_there_are_keys_for() {
+    let kit = kit();
+    for path in ["oauth-authorization-server", "oauth-protected-resource/proxy"] {
+        let answer = kit.get(&format!("/.well-known/{path}")).await;
+        assert_eq!(answer.json()["scopes_supported"], json!(["assets", "profile"]), "{path}");
+        assert!(!answer.text.contains("remax"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_not_have_a_machine_token_gets_none() {
     let kit = kit();
     let machine = |scope| [("grant_type", "client_credentials"), ("scope", scope)];

@@ -213,8 +213,56 @@ async fn after_a_restart_with_other_keys_the_old_token_is_forgotten_by_who_sees_
     let head = kit.head().await;
     let told = kit.renew(&token, &before, 1, "rejected").await.json();
     assert_eq!(text(&told["upstreams"][0], "session"), after);
-    assert_eq!(kit.ended(head).await, [Revoked::Session(before)]);
+    assert_eq!(kit.ended(head).await, [Revoked::Session(before.clone())]);
     assert_eq!(kit.tokens.times_asked(), 1, "the new one was not rejected");
+    // However many calls see that, the feed of all instances holds it once in a while.
+    for _ in 0..20 {
+        kit.renew(&token, &before, 1, "rejected").await;
+    }
+    assert_eq!(kit.ended(head).await.len(), 1);
+    kit.clock.advance(Duration::from_secs(30));
+    kit.renew(&token, &before, 1, "rejected").await;
+    assert_eq!(kit.ended(head).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_is_over_when_it_arrives_costs_one_question_in_a_pause_and_not_four_a_call() {
+    let kit = Arc::new(kit());
+    kit.tokens.gives_tokens_for(10);
+    kit.tokens.close_gate();
+    let token = kit.machine_token(AZURA).await;
+    let call = tokio::spawn({
+        let (kit, token) = (Arc::clone(&kit), token.clone());
+        async move { ask(&kit, &token).await }
+    });
+    until_asked(&kit, 1).await;
+    kit.clock.advance(Duration::from_secs(10));
+    kit.tokens.open_gate();
+    call.await.unwrap().expect(503, "temporarily_unavailable");
+    for _ in 0..10 {
+        let refused = ask(&kit, &token).await;
+        refused.expect(503, "temporarily_unavailable");
+        assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    }
+    assert_eq!(kit.tokens.times_asked(), 1);
+    let shown = listed(&kit).await;
+    assert_eq!((&shown[0]["state"], &shown[0]["generation"]), (&json!("unavailable"), &json!(0)));
+    assert_eq!(shown[0]["last_error"]["reason"], "unusable");
+    let series = format!(
+        r#"{ACQUISITIONS}{{credential="remax-azura",cause="first_use",result="unusable"}}"#
+    );
+    assert_eq!(kit.metric(&series), "1");
+}
+
+#[tokio::test]
+async fn the_first_refusal_of_keys_is_an_increase_that_an_alert_can_see() {
+    let kit = kit();
+    for result in ["unauthorized_client", "keys_refused", "unsupported_grant_type"] {
+        let series = format!(
+            r#"{ACQUISITIONS}{{credential="remax-azura",cause="first_use",result="{result}"}}"#
+        );
+        assert_eq!(kit.metric(&series), "0", "{result}");
+    }
 }
 
 #[tokio::test]

@@ -273,6 +273,27 @@ fn a_client_is_not_told_to_log_in_again_where_the_credential_is_the_operators() 
     replay_answer(&world, "401", DEAD);
     assert_eq!(world.status(stream), Some(503));
     assert_eq!((replays(&world).len(), world.sent_to("/sessions/renew").len()), (1, 1));
+    // Nor where the service has nothing newer.
+    let world = World::knowing("token", &token(1));
+    let stream = rejected(&world);
+    world.answer(renewal(&world), &token(1));
+    assert_eq!(world.status(stream), Some(503));
+    // Nor where the newer one is over before the request could be sent again, or somebody has ended it.
+    let over = json!({
+        "upstream.generation": 2, "upstream.expires_in": 0,
+        "upstream.headers": {"authorization": "bearer machine-token-2"},
+    });
+    for ends in [false, true] {
+        let world = World::knowing("token", &token(1));
+        let stream = send(&world, "GET", b"");
+        world.learn("other", &if ends { token(2) } else { active_with(over.clone()) });
+        if ends {
+            world.gateway.sessions.borrow().get("s1").unwrap().end();
+        }
+        world.respond_whole(stream, "401", DEAD);
+        assert_eq!(world.status(stream), Some(503), "{ends}");
+        assert!(replays(&world).is_empty());
+    }
 }
 
 #[test]

@@ -272,3 +272,32 @@ fn no_trailer_goes_upstream() {
     assert_eq!(world.send_trailers(elsewhere), crate::TrailersFlow::Continue);
     assert!(!world.dropped_trailers(elsewhere).0);
 }
+
+#[test]
+fn a_machine_client_whose_upstreams_token_ran_out_waits_for_the_next_and_is_never_told_to_log_in() {
+    let token = |generation: u64, seconds: u64| {
+        let value = format!("bearer machine-token-{generation}");
+        active_with(json!({
+            "upstream.generation": generation, "upstream.expires_in": seconds,
+            "upstream.headers": {"authorization": value},
+        }))
+    };
+    let world = World::knowing("token", &token(1, 300));
+    // The answer about another token says that the shared one ends sooner.
+    world.learn("other", &token(1, 1));
+    world.pass_milliseconds(2_000);
+    let stream = world.get("token");
+    assert!(world.is_waiting(stream), "the service is asked");
+    world.answer(world.last_callout().id, &token(2, 300));
+    assert!(world.is_upstream(stream));
+    assert_eq!(world.request_values(stream, "authorization"), ["bearer machine-token-2"]);
+    // One that is over as it arrives is no reason for 401 either, and the next request asks again.
+    world.learn("other", &token(2, 1));
+    world.pass_milliseconds(2_000);
+    for _ in 0..2 {
+        let stream = world.get("token");
+        assert!(world.is_waiting(stream));
+        world.answer(world.last_callout().id, &token(2, 0));
+        assert_eq!(world.status(stream), Some(503));
+    }
+}

@@ -2,6 +2,7 @@ use ib_contract::Secret;
 
 use super::{CredentialRecord, Step, Want};
 use crate::{
+    error::Error,
     sessions::Leases,
     settings::{MachineCredential, MachineCredentialSettings},
 };
@@ -88,6 +89,30 @@ fn a_buffer_longer_than_the_life_makes_no_storm_of_refreshes() {
     let record = first(1_801, 30);
     assert!(!record.usable(NOW).unwrap().is_buffer_cut);
     assert_eq!(record.upstream(&credential(), NOW).unwrap().refresh_in, 1);
+}
+
+#[test]
+fn the_same_token_with_the_rest_of_its_life_is_no_buffer_that_is_too_long() {
+    let record = first(86_399, 30);
+    let due = NOW + 86_399 - 30 * 60;
+    let again = acquired(&record, Want::Refresh, "first-token", 1_800, 30, due);
+    assert!(again.has_token_of(&record));
+    assert!(!again.usable(due).unwrap().is_buffer_cut);
+    assert_eq!(again.upstream(&credential(), due).unwrap().refresh_in, 900, "no storm either");
+    // One that lives no longer than the buffer stays what it was.
+    let record = first(600, 30);
+    let again = acquired(&record, Want::Refresh, "first-token", 300, 30, NOW + 300);
+    assert!(again.usable(NOW + 300).unwrap().is_buffer_cut);
+    let other = acquired(&again, Want::Refresh, "second-token", 600, 30, NOW + 450);
+    assert!(other.usable(NOW + 450).unwrap().is_buffer_cut && !other.has_token_of(&again));
+}
+
+#[test]
+fn a_token_that_has_just_run_out_is_a_503_and_no_answer_without_a_host_for_gateways_to_keep() {
+    let record = first(100, 0);
+    assert_eq!(record.told(&credential(), NOW + 99).unwrap().hosts, ["remax-cca.com"]);
+    let refused = record.told(&credential(), NOW + 100);
+    assert!(matches!(refused, Err(Error::CredentialUnavailable { retry_after: 1 })), "{refused:?}");
 }
 
 #[test]
