@@ -161,10 +161,10 @@ class Instances(unittest.TestCase):
                 self.assertIs(found["split_external_local_origin_errors"], True)
                 self.assertEqual(found["consecutive_local_origin_failure"], 2)
         objects = kustomize(ISTIO / "base")
-        rules = {
-            f"istio: {name}": named(objects, "DestinationRule", name)["spec"]["trafficPolicy"]["outlierDetection"]
-            for name in ("ib-gateway-internal", "ib-gateway-public")
-        }
+        rules = {}
+        for name in ("ib-gateway-internal", "ib-gateway-public"):
+            policy = named(objects, "DestinationRule", name)["spec"]["trafficPolicy"]
+            rules[f"istio: {name}"] = policy["outlierDetection"]
         policy = named(kustomize(ENVOY_GATEWAY), "BackendTrafficPolicy", "ib-gateway-service")
         passive = policy["spec"]["healthCheck"]["passive"]
         # Envoy Gateway counts these answers as soon as there is a number.
