@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes everything that is handed on of a version, in a folder (target/dist): the plugin as a file and as an OCI
 # image, the service, the manifests, the Helm chart, a bill of materials for plugin and service, and the checksums.
+# It replaces the folder if an earlier one of its own is there, and touches no other.
 #     scripts/dist.sh [FOLDER]
 # The version is the workspace's, the time in everything is the last commit's: the same commit gives the same
 # bytes, on one toolchain. Refuses a tree with changes, unless ALLOW_DIRTY=1.
@@ -14,6 +15,11 @@ need_rust
 need_python
 own_target_folder "$@"
 output=${1:-target/dist}
+# It is replaced as a whole, so it has to be one of this script's own.
+if [ -e "$output" ] && [ ! -f "$output/SHA256SUMS" ] && { [ ! -d "$output" ] || [ -n "$(ls -A "$output")" ]; }; then
+    refuse "$output is there, and is nothing that this script made (it has no SHA256SUMS)." \
+        "Name another folder, or empty this one."
+fi
 profile=${DIST_PROFILE:-release}
 case $profile in release | dev) ;; *) refuse "DIST_PROFILE is '$profile'; there are release and dev." ;; esac
 changes=$(git status --porcelain)

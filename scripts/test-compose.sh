@@ -19,7 +19,9 @@ own_target_folder "$@"
 passed=0 failed=0
 work=$(mktemp -d)
 chmod 0700 "$work"
-export COMPOSE_PROJECT_NAME=ib-gateway-test IB_GATEWAY_TAG=test
+# Of this run alone, so that it meets no other one and no stack of the user's: also the simulator's network.
+export COMPOSE_PROJECT_NAME=ib-gateway-test-$$ IB_GATEWAY_TAG=test
+export IB_SIMULATOR_SUBNET=198.19.$(($$ % 256)).0/24
 # Debug builds of the programs: what is tested is how they are put together.
 export CARGO_PROFILE=${CARGO_PROFILE:-dev}
 # docker-compose builds by the engine's own builder; so the client does the same, and they share layers.
@@ -89,9 +91,12 @@ up() {
         compose logs --tail 20 >&2
         refuse "docker-compose could not start the containers."
     }
-    local waited=0 waiting
-    while waiting=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
-        --format '{{.Names}} {{.Status}}' | grep -E 'starting|unhealthy|Restarting'); do
+    local waited=0 states waiting
+    while true; do
+        states=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+            --format '{{.Names}} {{.Status}}') || refuse "The engine does not say what runs."
+        [ -n "$states" ] || refuse "None of the containers runs."
+        waiting=$(grep -E 'starting|unhealthy|Restarting' <<<"$states") || break
         [ "$waited" -lt 60 ] || {
             compose logs --tail 20 >&2
             refuse "These do not become healthy:" "$waiting"
@@ -157,14 +162,27 @@ fits_the_schema() {
     "$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec docker-compose.yml
 }
 
+# containers: the ids of this project's, of which there are some.
 containers() {
-    docker ps --all --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME"
+    docker ps --all --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" >"$work/containers"
+    grep . "$work/containers"
+}
+
+# files_of IMAGE: the files in the image itself, without volumes and without starting it.
+files_of() {
+    local id
+    id=$(docker create "$1" none)
+    docker export --output "$work/image.tar" "$id"
+    docker rm "$id" >/dev/null
+    tar -tf "$work/image.tar"
+    rm "$work/image.tar"
 }
 
 # Of each container: no root, a root file system that is read only, no capability, no way to get more.
 is_confined() {
-    local id report bad=0
-    for id in $(containers); do
+    local id ids report bad=0
+    ids=$(containers)
+    for id in $ids; do
         report=$(docker inspect --format '{{.Name}} {{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}' "$id")
         grep -qE '^/[^ ]+ (65532:65532|65534:65534) true \[ALL\] \[no-new-privileges:true\]$' <<<"$report" || {
             echo "$report"
@@ -175,8 +193,9 @@ is_confined() {
 }
 
 ports_are_on_loopback() {
-    local bad=0
-    for id in $(containers); do
+    local id ids bad=0
+    ids=$(containers)
+    for id in $ids; do
         docker inspect --format '{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}}{{"\n"}}{{end}}{{end}}' "$id"
     done | sed '/^$/d' | sort -u >"$work/addresses"
     [ "$(cat "$work/addresses")" = 127.0.0.1 ] || bad=1
@@ -186,20 +205,28 @@ ports_are_on_loopback() {
 
 # Neither the images nor the containers' environment has any of the secrets.
 secrets_are_only_in_their_volumes() {
-    local secret id image
+    local secret id ids image program
+    ids=$(containers)
     for secret in "$work"/secrets/*; do
         secret=$(cat "$secret")
-        for id in $(containers); do
+        [ -n "$secret" ]
+        for id in $ids; do
             docker inspect "$id" >"$work/inspected"
             fails grep -qF -- "${secret#Bearer }" "$work/inspected"
         done
     done
-    for image in files simulator service gateway; do
-        # In the image itself, without the volumes.
-        docker run --rm --network none --entrypoint find "ib-gateway/$image:test" \
-            /run/ib-gateway /etc/ib-gateway/secrets/ /var/lib/ib-oauth -type f >"$work/files" 2>/dev/null || true
-        fails grep . "$work/files"
-    done
+    # Nothing is where secrets are mounted; and what the image is for is there, so the list is one of its files.
+    while read -r image program; do
+        files_of "ib-gateway/$image:test" >"$work/files"
+        grep -qxF "$program" "$work/files"
+        # Folders end with a slash.
+        fails grep -E '^(run/ib-gateway|etc/ib-gateway/secrets|var/lib/ib-oauth)/.*[^/]$' "$work/files"
+    done <<IMAGES
+files usr/local/bin/ib-stack
+simulator usr/local/bin/ib-simulator
+service usr/local/bin/ib-oauth
+gateway etc/ib-gateway/plugin.wasm
+IMAGES
 }
 
 envoy_has_no_key_of_the_service() {
@@ -220,12 +247,14 @@ the_service_has_no_way_out() {
     fails docker exec "$(container service)" timeout 3 bash -c "exec 3<>/dev/tcp/$outside/53"
 }
 
-# The process is killed within its container, as by a crash: the engine starts it again.
+# The process is killed as by a crash, by one of the same user in the engine's own process namespace (this
+# machine's numbers need not be the engine's): the engine starts it again, as it would not after `docker kill`.
 the_service_comes_back() {
     local id before waited=0
     id=$(container service)
     before=$(docker inspect --format '{{.RestartCount}}' "$id")
-    kill -9 "$(docker inspect --format '{{.State.Pid}}' "$id")"
+    docker run --rm --network none --pid host --user 65532:65532 --cap-drop ALL --entrypoint bash \
+        ib-gateway/service:test -c 'kill -9 "$1"' kill "$(docker inspect --format '{{.State.Pid}}' "$id")"
     until [ "$(docker inspect --format '{{.RestartCount}} {{.State.Health.Status}}' "$id")" = "$((before + 1)) healthy" ] &&
         [ "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$IB_GATEWAY_PORT/healthz")" = 200 ]; do
         [ "$waited" -lt 60 ] || return 1
@@ -245,10 +274,8 @@ the_second_instance_refuses_to_start_without_redis() {
 }
 
 the_plugin_image_holds_the_plugin_alone() {
-    local id
-    id=$(docker create "ib-gateway/plugin:test" /plugin.wasm)
-    docker export "$id" | tar -t | grep -vE '^(dev|etc|proc|sys)(/|$)|^\.dockerenv$' >"$work/files"
-    docker rm "$id" >/dev/null
+    files_of ib-gateway/plugin:test >"$work/all"
+    grep -vE '^(dev|etc|proc|sys)(/|$)|^\.dockerenv$' "$work/all" >"$work/files"
     cat "$work/files"
     [ "$(cat "$work/files")" = plugin.wasm ]
 }
@@ -274,7 +301,10 @@ say "$((SECONDS - started)) s"
 STEP="[2/$steps] "
 started=$SECONDS
 say "base images"
-scripts/stand-in-images.sh
+images=$(scripts/stand-in-images.sh)
+while IFS= read -r assignment; do
+    [ -z "$assignment" ] || export "${assignment?}"
+done <<<"$images"
 say "$((SECONDS - started)) s"
 
 STEP="[3/$steps] "
@@ -286,7 +316,9 @@ compose build --quiet files simulator service envoy >"$work/build" 2>&1 || {
     tail -40 "$work/build" >&2
     refuse "The images could not be built."
 }
-docker build --file deploy/docker/Dockerfile --target plugin --tag ib-gateway/plugin:test . >"$work/build" 2>&1 || {
+docker build --file deploy/docker/Dockerfile --target plugin --tag ib-gateway/plugin:test \
+    ${RUST_IMAGE:+--build-arg "RUST_IMAGE=$RUST_IMAGE"} \
+    ${RUNTIME_IMAGE:+--build-arg "RUNTIME_IMAGE=$RUNTIME_IMAGE"} . >"$work/build" 2>&1 || {
     tail -40 "$work/build" >&2
     refuse "The image of the plugin could not be built."
 }

@@ -52,6 +52,12 @@ check "the packed service starts and says its version" says_its_version
 is_stripped() { ! readelf --sections "$work/ib-oauth-$version/ib-oauth" | grep -E '\.(symtab|debug_info)'; }
 check "it has no symbols" is_stripped
 
+leaves_another_folder() {
+    mkdir "$work/another" && touch "$work/another/kept" &&
+        ! (cd "$repository" && dist "$work/another") && [ -f "$work/another/kept" ]
+}
+check "a folder with other files in it is not replaced" leaves_another_folder
+
 holds_no_path() {
     ! grep --text --fixed-strings --quiet -e "${CARGO_HOME:-$HOME/.cargo}" -e "$repository" "ib-gateway-plugin-$version.wasm"
 }

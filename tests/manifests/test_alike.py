@@ -145,6 +145,44 @@ class Limits(unittest.TestCase):
                 found = istio.connection_manager(listener)["route_config"]["response_headers_to_add"]
                 self.assertEqual(found, wanted)
 
+    def test_no_answer_has_what_speaks_to_another_proxy(self):
+        wanted = production()["route_config"]["response_headers_to_remove"]
+        self.assertIn("x-envoy-immediate-health-check-fail", wanted)
+        for platform, listener in listeners():
+            with self.subTest(platform):
+                found = istio.connection_manager(listener)["route_config"]["response_headers_to_remove"]
+                self.assertEqual(set(wanted) - set(found), set())
+
+
+class Instances(unittest.TestCase):
+    def test_none_is_left_out_for_what_it_answers_and_each_that_cannot_be_reached_is(self):
+        bootstrap = yaml.safe_load((ROOT / "envoy/envoy.yaml").read_text())
+        for name in ("token_service", "oauth_public"):
+            with self.subTest(name):
+                found = istio.one(bootstrap["static_resources"]["clusters"], name)["outlier_detection"]
+                self.assertEqual(found["enforcing_consecutive_gateway_failure"], 0)
+                self.assertEqual(found["enforcing_consecutive_5xx"], 0)
+                self.assertIs(found["split_external_local_origin_errors"], True)
+                self.assertEqual(found["consecutive_local_origin_failure"], 2)
+        objects = kustomize(ISTIO / "base")
+        rules = {}
+        for name in ("ib-gateway-internal", "ib-gateway-public"):
+            policy = named(objects, "DestinationRule", name)["spec"]["trafficPolicy"]
+            rules[f"istio: {name}"] = policy["outlierDetection"]
+        policy = named(kustomize(ENVOY_GATEWAY), "BackendTrafficPolicy", "ib-gateway-service")
+        passive = policy["spec"]["healthCheck"]["passive"]
+        # Envoy Gateway counts these answers as soon as there is a number.
+        self.assertNotIn("consecutiveGatewayErrors", passive)
+        self.assertEqual(passive["consecutive5XxErrors"], 0)
+        for name, rule in rules.items():
+            with self.subTest(name):
+                # Istio's default for the second is 5.
+                self.assertEqual((rule["consecutiveGatewayErrors"], rule["consecutive5xxErrors"]), (0, 0))
+        for name, rule in {**rules, "envoy-gateway": passive}.items():
+            with self.subTest(name):
+                self.assertIs(rule["splitExternalLocalOriginErrors"], True)
+                self.assertEqual(rule["consecutiveLocalOriginFailures"], 2)
+
 
 def what_it_limits(filters, name):
     settings = istio.one(filters, name)["typed_config"]

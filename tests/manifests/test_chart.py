@@ -119,6 +119,16 @@ class Rendered(unittest.TestCase):
         self.assertEqual(paths["livenessProbe"], {"path": "/healthz", "port": "internal"})
         self.assertEqual(paths["readinessProbe"], {"path": "/readyz", "port": "internal"})
 
+    def test_a_pod_has_the_time_for_all_that_it_does_before_it_ends(self):
+        for settings, seconds in (
+            ([], 5 + 0 + 10 + 10),
+            (["--set", "drainSeconds=7,settings.server.drain_seconds=100"], 7 + 100 + 10 + 10),
+            (["--set", "settings.server.drain_seconds=600,settings.server.shutdown_seconds=60"], 5 + 600 + 60 + 10),
+        ):
+            with self.subTest(settings):
+                pod = self.deployment(*settings)["spec"]["template"]["spec"]
+                self.assertEqual(pod["terminationGracePeriodSeconds"], seconds)
+
     def test_the_alerts_are_those_of_the_observability_folder_with_a_link_that_leads_somewhere(self):
         base = "https://example.com/ib-gateway/"
         on = ["--set", "prometheusRule.enabled=true", "--set", f"prometheusRule.runbookBaseUrl={base}"]
