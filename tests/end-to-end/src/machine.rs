@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::deployment::Deployment;
 use crate::http::{Request, Response};
 use crate::insight::FEEDS;
-use crate::login::TEST_CLIENT;
+use crate::login::{PUBLIC_CLIENT, TEST_CLIENT};
 use crate::random::unique_hex;
 use crate::simulator::LoggedRequest;
 use crate::transfer::sha256_hex;
@@ -82,6 +82,10 @@ impl Machines {
             "clients": [
                 {
                     "id": TEST_CLIENT, "name": "Test client", "type": "public",
+                    "redirect_uris": ["http://127.0.0.1/callback"], "scopes": ["profile"],
+                },
+                {
+                    "id": PUBLIC_CLIENT, "name": "Public client", "type": "public",
                     "redirect_uris": ["http://127.0.0.1/callback"], "scopes": ["profile"],
                 },
                 {

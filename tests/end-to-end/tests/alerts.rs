@@ -13,8 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use ib_end_to_end::{
-    Deadline, Deployment, FEEDS, LOOPBACK_REDIRECT, PUBLIC_CLIENT, Part, Prometheus, Request,
-    StackOptions, built, eventually, observability_folder, production_bootstrap, rule_files,
+    AZURA, Deadline, Deployment, LOOPBACK_REDIRECT, Machines, PUBLIC_CLIENT, Part, Prometheus,
+    Request, StackOptions, built, eventually, observability_folder, production_bootstrap,
+    rule_files,
 };
 use serde_json::{Value, json};
 
@@ -39,12 +40,12 @@ const CERTIFICATES: [&str; 2] = [
 ];
 
 /// A gateway under some load, and the Prometheus that watches it.
-struct Watched {
-    gateway: Deployment,
+struct Watched<'a> {
+    gateway: &'a Deployment,
     prometheus: Prometheus,
 }
 
-impl Watched {
+impl Watched<'_> {
     /// Asserts that alerts are quiet, breaks something, sees them fire, mends it, and sees them calm.
     #[track_caller]
     fn each_fires(&self, names: &[&str], breaking: impl FnOnce(), mending: impl FnOnce()) {
@@ -75,12 +76,14 @@ fn alerts_fire_for_what_breaks_here_and_every_query_of_the_dashboard_has_data() 
         }),
         ..StackOptions::default()
     };
-    let Some(gateway) = Deployment::own(options) else { return };
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    let Some(machines) = Machines::start(&json!({}), options) else { return };
+    let gateway = &machines.gateway;
+    // A machine credential has metrics once it is used.
+    gateway.send(&machines.properties(&machines.token(AZURA))).with_status(200);
     let addresses = gateway.stack().addresses();
     let prometheus = Prometheus::start(addresses.envoy_stats, addresses.service_internal);
     let watched = Watched { gateway, prometheus };
-    let (gateway, prometheus) = (&watched.gateway, &watched.prometheus);
+    let prometheus = &watched.prometheus;
     let token = gateway.log_in().access_token;
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -161,8 +164,8 @@ fn ordinary_events(gateway: &Deployment) {
 /// Alerts whose window is the longest: the others go on meanwhile.
 const SEEN_FOR_LONG: [&str; 2] = ["CredentialReplayed", "KeyReloadFailed"];
 
-fn what_is_seen_for_long(watched: &Watched, audit: &Path, token: &str) {
-    let (gateway, prometheus) = (&watched.gateway, &watched.prometheus);
+fn what_is_seen_for_long(watched: &Watched<'_>, audit: &Path, token: &str) {
+    let (gateway, prometheus) = (watched.gateway, &watched.prometheus);
     // A spent refresh token comes again, after its grace: it is its family's third.
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let first = client.log_in("ada").refresh_token;
@@ -215,7 +218,7 @@ fn what_is_seen_for_long(watched: &Watched, audit: &Path, token: &str) {
     );
 }
 
-fn intelligencebank_is_slow(watched: &Watched, token: &str) {
+fn intelligencebank_is_slow(watched: &Watched<'_>, token: &str) {
     let gateway = &watched.gateway;
     let (over, paths) = (AtomicBool::new(false), ["/slow", "/v1/auth/app/token"]);
     thread::scope(|scope| {
@@ -242,7 +245,7 @@ fn intelligencebank_is_slow(watched: &Watched, token: &str) {
     });
 }
 
-fn renewals_fail(watched: &Watched) {
+fn renewals_fail(watched: &Watched<'_>) {
     let gateway = &watched.gateway;
     let near_the_end = json!({ "login_timeout_hours": 1, "login_time_offset_seconds": 200 - 3600 });
     gateway.simulator().set(&near_the_end);
@@ -276,7 +279,7 @@ fn renewals_fail(watched: &Watched) {
     gateway.simulator().set(&json!({ "login_timeout_hours": 24, "login_time_offset_seconds": 0 }));
 }
 
-fn the_service_is_down(watched: &Watched) {
+fn the_service_is_down(watched: &Watched<'_>) {
     let gateway = &watched.gateway;
     let unknown: Vec<_> = (0..20).map(|_| gateway.unknown_token()).collect();
     let over = AtomicBool::new(false);
@@ -312,7 +315,7 @@ fn the_service_is_down(watched: &Watched) {
     });
 }
 
-fn the_gateway_is_down(watched: &Watched) {
+fn the_gateway_is_down(watched: &Watched<'_>) {
     watched.each_fires(
         &["GatewayDown", "GatewayInstanceDown"],
         || watched.gateway.kill(Part::Envoy),
