@@ -15,8 +15,10 @@ pub(crate) struct Addresses {
     pub(crate) upstream: SocketAddr,
     /// The upstream's tally.
     pub(crate) tally: SocketAddr,
-    /// The endpoint that `ext_authz` and Lua ask.
+    /// The stub that `ext_authz` and Lua ask.
     pub(crate) authorization: SocketAddr,
+    /// The adapter that asks the service for `ext_authz`.
+    pub(crate) adapter: SocketAddr,
     /// The service's public port.
     pub(crate) service_public: SocketAddr,
     /// The service's internal port.
@@ -26,7 +28,7 @@ pub(crate) struct Addresses {
 impl Addresses {
     /// Ports that are free now. Whoever listens there finds out if one is taken meanwhile.
     pub(crate) fn free() -> Result<Self> {
-        let listeners = [(); 7].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+        let listeners = [(); 8].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
         let mut addresses = Vec::new();
         // All are held until the last is chosen, so that no two are the same.
         for listener in &listeners {
@@ -44,6 +46,7 @@ impl Addresses {
             upstream: take()?,
             tally: take()?,
             authorization: take()?,
+            adapter: take()?,
             service_public: take()?,
             service_internal: take()?,
         })

@@ -109,6 +109,7 @@ pub(crate) fn bootstrap(
             "clusters": [
                 cluster("intelligencebank", addresses.upstream, &[]),
                 cluster("authorization", addresses.authorization, &[]),
+                cluster("adapter", addresses.adapter, &[]),
                 cluster("token_service", addresses.service_internal, &injector(credential)),
                 cluster("oauth_public", addresses.service_public, &[]),
                 { "name": "nowhere", "type": "STATIC", "connect_timeout": "1s" },
@@ -210,13 +211,13 @@ pub(crate) fn wasm(code: &Path, configuration: &str) -> Value {
     )
 }
 
-/// `ext_authz` by HTTP.
-pub(crate) fn ext_authz() -> Value {
+/// `ext_authz` by HTTP, which asks a cluster.
+pub(crate) fn ext_authz(cluster: &str) -> Value {
     filter(
         "envoy.filters.http.ext_authz",
         "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
         json!({ "http_service": {
-            "server_uri": { "uri": "authorization", "cluster": "authorization", "timeout": "2s" },
+            "server_uri": { "uri": "authorization", "cluster": cluster, "timeout": "2s" },
             "authorization_response": {
                 "allowed_upstream_headers": { "patterns": [{ "exact": "sid" }] },
             },

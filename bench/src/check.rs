@@ -159,8 +159,11 @@ fn is_nearly(count: u64, of: u64) -> bool {
 }
 
 fn callouts(envoy: &Envoy<'_>) -> Result<u64> {
-    let cluster = |name| envoy.statistic(name).map(Option::unwrap_or_default);
-    Ok(cluster("authorization.upstream_rq_total")? + cluster("token_service.upstream_rq_total")?)
+    let clusters = ["authorization", "adapter", "token_service"];
+    clusters.iter().try_fold(0, |sum, cluster| {
+        let count = envoy.statistic(&format!("{cluster}.upstream_rq_total"))?;
+        Ok(sum + count.unwrap_or_default())
+    })
 }
 
 fn counted(variant: &Variant, envoy: &Envoy<'_>) -> Result<u64> {

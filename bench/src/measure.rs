@@ -11,7 +11,7 @@ use crate::{
     load::{self, Report, Shape},
     process::{ENVOY_CORE, OTHER_CORE},
     stage::Stage,
-    variants::{Load, Variant},
+    variants::{Group, Load, Variant},
 };
 
 /// Tokens that the warm-up of a load of fresh tokens may use up.
@@ -53,7 +53,7 @@ fn with_envoy(
     options: &Compare,
     envoy: &Envoy<'_>,
 ) -> Result<Measurement> {
-    if variant.needs_service {
+    if variant.group == Group::Ours {
         envoy.wait_for_feed()?;
     }
     check::sample(stage, variant, envoy)?;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ib_contract::INTROSPECT_PATH;
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,11 +25,12 @@ use crate::{
 
 const SETTINGS: &str = "service.yaml";
 const TOKENS: &str = "seeded-tokens.txt";
-const CREDENTIAL: &str = "gateway-credential";
 const START: Duration = Duration::from_secs(30);
 
 /// The file that holds the tag key.
 pub(crate) const TAG_KEY: &str = "token-tag-key";
+/// The file that holds the gateway's credential.
+pub(crate) const CREDENTIAL: &str = "gateway-credential";
 /// The file that holds what Envoy adds to callouts.
 pub(crate) const AUTHORIZATION: &str = "gateway-authorization";
 
@@ -161,14 +163,18 @@ impl Service {
 
     /// The request by which the gateway asks what a token stands for.
     pub(crate) fn introspection(&self, token: &str) -> String {
-        let body = format!("token={token}");
-        format!(
-            "POST /introspect HTTP/1.1\r\nhost: service\r\nauthorization: Bearer {}\r\n\
-             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
-            self.credential,
-            body.len()
-        )
+        introspection(&self.credential, token)
     }
+}
+
+/// The request by which somebody with the gateway's credential asks what a token stands for.
+pub(crate) fn introspection(credential: &str, token: &str) -> String {
+    let body = format!("token={token}");
+    format!(
+        "POST {INTROSPECT_PATH} HTTP/1.1\r\nhost: service\r\nauthorization: Bearer {credential}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// So many at once that no measurement asks for more.

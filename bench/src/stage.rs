@@ -75,7 +75,7 @@ impl Stage {
             let head = format!("GET {path} HTTP/1.1\r\nhost: {GATEWAY_HOST}\r\n{HEADERS}");
             write_private(&folder.join(head_file(body)), &head)?;
         }
-        let upstream = start_upstream(&folder, &addresses, &grants)?;
+        let upstream = start_upstream(&folder, &addresses, &grants, service.is_some())?;
         Ok(Self {
             production: Production::read(&inputs.repository.join("envoy/envoy.yaml"))?,
             plugin: absolute(&inputs.plugin)?,
@@ -141,7 +141,12 @@ fn table(grants: &[Grant]) -> String {
     grants.iter().map(|grant| format!("{} {}\n", grant.token, grant.sid)).collect()
 }
 
-fn start_upstream(folder: &Path, addresses: &Addresses, grants: &[Grant]) -> Result<Process> {
+fn start_upstream(
+    folder: &Path,
+    addresses: &Addresses,
+    grants: &[Grant],
+    has_service: bool,
+) -> Result<Process> {
     let tokens = folder.join("sessions.txt");
     write_private(&tokens, &table(grants))?;
     let program = std::env::current_exe().map_err(BenchError::io("this program's file"))?;
@@ -153,6 +158,11 @@ fn start_upstream(folder: &Path, addresses: &Addresses, grants: &[Grant]) -> Res
         ("--authorization", addresses.authorization),
     ] {
         command.arg(name).arg(address.to_string());
+    }
+    if has_service {
+        command.arg("--adapter").arg(addresses.adapter.to_string());
+        command.arg("--service").arg(addresses.service_internal.to_string());
+        command.arg("--credential").arg(folder.join(service::CREDENTIAL));
     }
     let log = folder.join("upstream.log");
     let mut process = Process::start("the upstream", command, &log)?;

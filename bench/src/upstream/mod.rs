@@ -1,8 +1,9 @@
-//! The upstream, and the endpoint that `ext_authz` and Lua ask: a small HTTP/1.1 server in a process of
+//! The upstream, and the endpoints that `ext_authz` and Lua ask: a small HTTP/1.1 server in a process of
 //! its own, which looks at every request and keeps a tally of what reached it.
 //!
-//! It is no general server: it reads heads, passes over bodies of a known length, and answers at once.
+//! It is no general server: it reads heads, and passes over bodies of a known length.
 
+mod adapter;
 mod answers;
 mod authorization;
 mod tally;
@@ -16,6 +17,7 @@ use tokio::{
     runtime::Builder,
 };
 
+use self::adapter::{Adapter, Service};
 use self::answers::Answers;
 use self::tally::Seen;
 pub(crate) use self::tally::{Class, Tally};
@@ -34,26 +36,37 @@ pub(crate) struct UpstreamOptions {
     /// Where the tally can be taken.
     #[arg(long)]
     pub(crate) tally: SocketAddr,
-    /// Where authorization is asked for.
+    /// Where authorization is asked for, and looked up in the good tokens.
     #[arg(long)]
     pub(crate) authorization: SocketAddr,
+    /// Where authorization is asked for, and the service asked on.
+    #[arg(long, requires = "service")]
+    pub(crate) adapter: Option<SocketAddr>,
+    /// The internal port of the service.
+    #[arg(long, requires = "credential")]
+    pub(crate) service: Option<SocketAddr>,
+    /// The file that holds the gateway's credential at the service.
+    #[arg(long)]
+    pub(crate) credential: Option<PathBuf>,
     /// The good tokens: lines of `<token> <session id>`.
     #[arg(long)]
     pub(crate) tokens: PathBuf,
 }
 
-/// Which of the three a connection speaks with.
+/// Which of them a connection speaks with.
 #[derive(Clone, Copy)]
 enum Role {
     Upstream,
     Tally,
     Authorization,
+    Adapter,
 }
 
 struct Server {
     answers: Answers,
     tally: RefCell<Tally>,
     sessions: HashMap<String, String>,
+    service: Option<Service>,
 }
 
 /// Serves until the process is ended.
@@ -63,10 +76,18 @@ pub(crate) fn serve(options: &UpstreamOptions) -> Result<()> {
     let sessions = lines.lines().filter_map(|line| {
         line.split_once(' ').map(|(token, sid)| (token.to_owned(), sid.to_owned()))
     });
+    let service = match (options.service, &options.credential) {
+        (Some(address), Some(file)) => {
+            let credential = std::fs::read_to_string(file).map_err(BenchError::file(file))?;
+            Some(Service { address, credential })
+        }
+        _ => None,
+    };
     let server = Rc::new(Server {
         answers: Answers::new(),
         tally: RefCell::new(Tally::default()),
         sessions: sessions.collect(),
+        service,
     });
     let runtime = Builder::new_current_thread().enable_io().build();
     let runtime = runtime.map_err(BenchError::io("the runtime"))?;
@@ -77,8 +98,9 @@ pub(crate) fn serve(options: &UpstreamOptions) -> Result<()> {
             (Role::Tally, options.tally),
             (Role::Authorization, options.authorization),
         ];
+        let adapter = options.adapter.map(|address| (Role::Adapter, address));
         let mut listening = Vec::new();
-        for (role, address) in roles {
+        for (role, address) in roles.into_iter().chain(adapter) {
             let listener =
                 TcpListener::bind(address).await.map_err(BenchError::io(address.to_string()))?;
             listening.push(tokio::task::spawn_local(accept(listener, role, Rc::clone(&server))));
@@ -103,19 +125,26 @@ async fn accept(listener: TcpListener, role: Role, server: Rc<Server>) {
 async fn connection(mut stream: TcpStream, role: Role, server: Rc<Server>) {
     let mut buffer = Vec::with_capacity(LONGEST_HEAD);
     let mut answer = Vec::new();
+    let mut adapter = server.service.as_ref().map(Adapter::of);
     loop {
-        match step(&server, role, &buffer, &mut answer) {
-            Step::Answered { bytes } => {
-                buffer.drain(..bytes.min(buffer.len()));
-                if stream.write_all(&answer).await.is_err() {
-                    return;
-                }
+        let bytes = match step(&server, role, &buffer, &mut answer) {
+            Step::Answered { bytes } => bytes,
+            Step::Asked { bytes, token } => {
+                let Some(adapter) = &mut adapter else { return };
+                // Without an answer of the service there is none about the token: Envoy refuses then.
+                let Ok(sid) = adapter.session_of(&token).await else { return };
+                authorization::write(sid.as_deref(), &mut answer);
+                bytes
             }
             Step::More if buffer.len() < LONGEST_HEAD => match stream.read_buf(&mut buffer).await {
                 Ok(0) | Err(_) => return,
-                Ok(_) => {}
+                Ok(_) => continue,
             },
             Step::More | Step::Broken => return,
+        };
+        buffer.drain(..bytes.min(buffer.len()));
+        if stream.write_all(&answer).await.is_err() {
+            return;
         }
     }
 }
@@ -123,6 +152,8 @@ async fn connection(mut stream: TcpStream, role: Role, server: Rc<Server>) {
 enum Step {
     /// The answer to the request that was in these first bytes.
     Answered { bytes: usize },
+    /// The request in these first bytes asks for what the service must say about a token.
+    Asked { bytes: usize, token: String },
     /// The request is not whole yet.
     More,
     /// This is no HTTP.
@@ -162,8 +193,14 @@ fn step(server: &Server, role: Role, buffer: &[u8], answer: &mut Vec<u8>) -> Ste
             answers::write_json(&json!(tally), answer);
         }
         Role::Authorization => {
-            authorization::write(&server.sessions, field("authorization"), answer);
+            let token = authorization::token(field("authorization"));
+            let sid = token.and_then(|token| server.sessions.get(token));
+            authorization::write(sid.map(String::as_str), answer);
         }
+        Role::Adapter => match authorization::token(field("authorization")) {
+            Some(token) => return Step::Asked { bytes, token: token.to_owned() },
+            None => authorization::write(None, answer),
+        },
     }
     Step::Answered { bytes }
 }

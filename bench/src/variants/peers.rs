@@ -71,11 +71,25 @@ pub(super) fn variants() -> Vec<Variant> {
                 Ok(manager(vec![stage.production.other_code(&code, stage.table())?], &lock))
             },
         ),
-        asking("ext-authz", "ext_authz (HTTP) on each request; the route rewrites", |_| {
-            Ok(manager(vec![ext_authz()], &Route::Rewriting))
+        Variant {
+            needs_service: true,
+            ..asking(
+                "ext-authz",
+                "ext_authz (HTTP) asks the service on each request; the route rewrites",
+                |_| Ok(manager(vec![ext_authz("adapter")], &Route::Rewriting)),
+            )
+        },
+        Variant {
+            needs_service: true,
+            ..asking("lua-callout", "Lua asks the service on each request, and rewrites", |_| {
+                Ok(manager(vec![lua(include_str!("../../lua/callout.lua"))], &Route::Open))
+            })
+        },
+        asking("ext-authz-stub", "ext_authz asks a stub that only looks the token up", |_| {
+            Ok(manager(vec![ext_authz("authorization")], &Route::Rewriting))
         }),
-        asking("lua-callout", "Lua: httpCall on each request, and the rewrite", |_| {
-            Ok(manager(vec![lua(include_str!("../../lua/callout.lua"))], &Route::Open))
+        asking("lua-callout-stub", "Lua asks the stub", |_| {
+            Ok(manager(vec![lua(include_str!("../../lua/callout-stub.lua"))], &Route::Open))
         }),
         peer("lua-cached", "Lua: a table of its own, and the rewrite", REWRITTEN, |_| {
             Ok(manager(vec![lua(include_str!("../../lua/cached.lua"))], &Route::Open))
