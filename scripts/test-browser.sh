@@ -4,14 +4,12 @@
 # With IB_GATEWAY_PICTURES=FOLDER every page is also kept as a picture, at three widths, light and dark.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/packages.sh"
 cd "$repository"
 
 need_rust
 need_python
-if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-    refuse "Node.js is not installed (no node and npm on the PATH); the tests are written in it." \
-        "Install version 20 or later, for instance: sudo apt-get install nodejs npm"
-fi
+need_node
 [ $# -gt 0 ] || set -- login console
 for suite in "$@"; do
     [ -f "tests/browser/$suite.test.mjs" ] || refuse "there is no suite '$suite'; there are login and console."
@@ -51,14 +49,7 @@ ENVOY=$(scripts/envoy.sh) && export ENVOY
 say "[3/4] Chromium, Playwright and axe"
 find_chromium
 export CHROMIUM
-stamp=$(cat "$tests"/package.json "$tests"/package-lock.json | sha256sum | cut -d ' ' -f 1)
-if [ "$(cat "$installed/.installed" 2>/dev/null)" != "$stamp" ]; then
-    rm -rf "${installed:?}"
-    mkdir -p "$installed"
-    cp "$tests"/package{,-lock}.json "$installed/"
-    npm ci --prefix "$installed" --ignore-scripts --no-audit --no-fund --loglevel=error >&2
-    printf '%s' "$stamp" >"$installed/.installed"
-fi
+install_npm "$tests" "$installed"
 # JavaScript finds its packages beside its own file.
 cp "$tests"/*.mjs "$installed/"
 say "[4/4] the pages in $("$CHROMIUM" --version 2>/dev/null || echo Chromium)"

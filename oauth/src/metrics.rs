@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ib_contract::{InactiveReason, RenewalCause, Revoked};
+use ib_contract::{RenewalCause, Revoked};
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
@@ -10,12 +10,16 @@ use crate::keys::KeyKind;
 
 mod audit;
 mod errors;
+mod labels;
 mod machine_credentials;
 mod process;
 mod sessions;
 mod store;
 mod upstream;
 
+pub(crate) use labels::{
+    AtTheUpstream, Caller, IntrospectionResult, LoginEvent, RenewalResult, Replayed,
+};
 pub(crate) use machine_credentials::CredentialState;
 pub(crate) use sessions::SessionEvent;
 pub(crate) use upstream::UpstreamRequest;
@@ -52,95 +56,6 @@ const LIMITS: [(&str, &[&str]); 5] = [
 ];
 const METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-
-/// Who asked for an introspection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Caller {
-    Gateway,
-    Client,
-}
-
-/// How an introspection ended.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum IntrospectionResult {
-    Active,
-    Inactive(InactiveReason),
-    /// The caller did not prove who it is.
-    Unauthorized,
-    /// The request was malformed, or the service failed.
-    Error,
-}
-
-impl IntrospectionResult {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Inactive(InactiveReason::InvalidToken) => "invalid_token",
-            Self::Inactive(InactiveReason::SessionExpired) => "session_expired",
-            Self::Inactive(InactiveReason::RefreshLimitExceeded) => "refresh_limit_exceeded",
-            Self::Unauthorized => "unauthorized",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// What happened to a login.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum LoginEvent {
-    Begun,
-    Completed,
-    Failed,
-}
-
-/// What came of a request for a renewal.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum RenewalResult {
-    /// IntelligenceBank was asked and gave a newer session.
-    Renewed,
-    /// It was asked and gave nothing newer.
-    NothingNewer,
-    /// It could not be asked.
-    Unreachable,
-    /// It was not asked: the answer was known.
-    Known,
-    /// It was not asked, and the session is over: it was rejected and may not be asked about any more.
-    Over,
-}
-
-/// What was presented a second time.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Replayed {
-    Code,
-    RefreshToken,
-    ClientAssertion,
-}
-
-/// What became of a session at IntelligenceBank after its logout.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum AtTheUpstream {
-    Ended,
-    Refused,
-    Unreachable,
-    /// No way to end one is configured.
-    NoWay,
-    /// Too many are being ended already.
-    NotAsked,
-}
-
-impl AtTheUpstream {
-    const ALL: [Self; 5] =
-        [Self::Ended, Self::Refused, Self::Unreachable, Self::NoWay, Self::NotAsked];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::NoWay => "no_way",
-            Self::NotAsked => "not_asked",
-        }
-    }
-}
 
 /// The counters and histograms.
 pub(crate) struct Metrics {
@@ -189,11 +104,8 @@ impl Metrics {
     }
 
     pub(crate) fn introspection(&self, caller: Caller, result: IntrospectionResult) {
-        let caller = match caller {
-            Caller::Gateway => "gateway",
-            Caller::Client => "client",
-        };
-        self.count(INTROSPECTIONS, &[("caller", caller), ("result", result.label())], 1);
+        let labels = [("caller", caller.label()), ("result", result.label())];
+        self.count(INTROSPECTIONS, &labels, 1);
     }
 
     /// One request: `endpoint` is a route's template, never a path that a client chose.
@@ -210,12 +122,7 @@ impl Metrics {
     }
 
     pub(crate) fn login(&self, event: LoginEvent) {
-        let event = match event {
-            LoginEvent::Begun => "begun",
-            LoginEvent::Completed => "completed",
-            LoginEvent::Failed => "failed",
-        };
-        self.count(LOGINS, &[("event", event)], 1);
+        self.count(LOGINS, &[("event", event.label())], 1);
     }
 
     pub(crate) fn issued(&self, grant_type: &'static str) {
@@ -223,23 +130,11 @@ impl Metrics {
     }
 
     pub(crate) fn replay(&self, what: Replayed) {
-        let what = match what {
-            Replayed::Code => "code",
-            Replayed::RefreshToken => "refresh_token",
-            Replayed::ClientAssertion => "client_assertion",
-        };
-        self.count(REPLAYS, &[("what", what)], 1);
+        self.count(REPLAYS, &[("what", what.label())], 1);
     }
 
     pub(crate) fn renewal(&self, cause: RenewalCause, result: RenewalResult) {
-        let result = match result {
-            RenewalResult::Renewed => "renewed",
-            RenewalResult::NothingNewer => "nothing_newer",
-            RenewalResult::Unreachable => "unreachable",
-            RenewalResult::Known => "known",
-            RenewalResult::Over => "over",
-        };
-        self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 1);
+        self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result.label())], 1);
     }
 
     /// A session that was not over was logged out.
@@ -249,7 +144,7 @@ impl Metrics {
 
     /// An event was written to the revocation feed.
     pub(crate) fn revocation(&self, revoked: &Revoked) {
-        self.count(REVOCATIONS, &[("what", kind(revoked))], 1);
+        self.count(REVOCATIONS, &[("what", labels::of(revoked))], 1);
     }
 
     /// A poll of the revocation feed begins (1) or ends (-1) to wait.
@@ -350,22 +245,23 @@ impl Metrics {
         let waiting = SharedString::from("Polls of the revocation feed that wait for an event.");
         self.recorder.describe_gauge(KeyName::from(FEED_WAITING), Some(Unit::Count), waiting);
         self.feed_waiting(0.0);
-        for event in ["begun", "completed", "failed"] {
-            self.count(LOGINS, &[("event", event)], 0);
+        for event in LoginEvent::ALL {
+            self.count(LOGINS, &[("event", event.label())], 0);
         }
         for what in ["session", "access_token"] {
             self.count(REVOCATIONS, &[("what", what)], 0);
         }
-        for result in ["renewed", "nothing_newer", "unreachable", "known", "over"] {
+        for result in RenewalResult::ALL {
             for cause in [RenewalCause::NearExpiry, RenewalCause::Rejected] {
-                self.count(RENEWALS, &[("cause", cause.as_str()), ("result", result)], 0);
+                let labels = [("cause", cause.as_str()), ("result", result.label())];
+                self.count(RENEWALS, &labels, 0);
             }
         }
         for upstream in AtTheUpstream::ALL {
             self.count(LOGOUTS, &[("upstream", upstream.label())], 0);
         }
-        for what in ["code", "refresh_token", "client_assertion"] {
-            self.count(REPLAYS, &[("what", what)], 0);
+        for what in Replayed::ALL {
+            self.count(REPLAYS, &[("what", what.label())], 0);
         }
         for (limit, endpoints) in LIMITS {
             for endpoint in endpoints {
@@ -395,15 +291,5 @@ impl Metrics {
         self.describe_sessions();
         self.describe_store();
         self.describe_upstream();
-    }
-}
-
-fn kind(revoked: &Revoked) -> &'static str {
-    match revoked {
-        Revoked::Session(_) => "session",
-        Revoked::TokenSha256(_) => "access_token",
-        Revoked::Subject(_) => "subject",
-        Revoked::Client(_) => "client",
-        Revoked::Unknown => "unknown",
     }
 }
