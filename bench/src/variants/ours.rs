@@ -37,11 +37,11 @@ pub(super) fn variants() -> Vec<Variant> {
         ..hit(name, title, default_chain)
     };
     vec![
-        hit("hit", "the plugin, hit, as shipped: bodies redacted, locked route", default_chain),
+        hit("hit", "the plugin, hit, by default: bodies redacted, locked route", default_chain),
         hit("hit-pass", "hit, bodies passed on as they are", pass_chain),
         hit("hit-gate", "hit, and the RBAC gate behind it", gate_chain),
         hit("hit-notes", "hit, and a note in filter state for the access log", notes_chain),
-        hit("hit-unnamed", "hit, callers not named for rate limits", unnamed_chain),
+        hit("hit-named", "hit, and callers named for rate limits", named_chain),
         hit("hit-rules", "hit, and ten rules for scopes", rules_chain),
         hit(
             "hit-production",
@@ -94,8 +94,8 @@ fn notes_chain(stage: &Stage) -> Result<Value> {
     chain(stage, &json!({ "stream_notes": "all" }), false)
 }
 
-fn unnamed_chain(stage: &Stage) -> Result<Value> {
-    chain(stage, &json!({ "caller_headers": "none" }), false)
+fn named_chain(stage: &Stage) -> Result<Value> {
+    chain(stage, &json!({ "caller_headers": "set" }), false)
 }
 
 fn gate_chain(stage: &Stage) -> Result<Value> {
@@ -115,8 +115,14 @@ fn rules_chain(stage: &Stage) -> Result<Value> {
     chain(stage, &json!({ "rules": rules }), false)
 }
 
+/// The plugin as in production, but for what production needs besides, which is off by default and a
+/// variant of its own here; and `patch` over it.
 fn chain(stage: &Stage, patch: &Value, has_gate: bool) -> Result<Value> {
-    let mut filters = vec![stage.production.plugin(&stage.plugin, patch)?];
+    let mut configuration = patch.clone();
+    if let Value::Object(fields) = &mut configuration {
+        fields.entry("caller_headers").or_insert(Value::Null);
+    }
+    let mut filters = vec![stage.production.plugin(&stage.plugin, &configuration)?];
     if has_gate {
         filters.push(stage.production.filter("gate")?);
     }

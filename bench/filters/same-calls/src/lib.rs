@@ -24,8 +24,6 @@ pub extern "C" fn proxy_on_request_headers(_context: u32, _headers: u32, _end: u
     calls::set_header(calls::REQUEST_HEADERS, ":authority", host);
     calls::set_header(calls::REQUEST_HEADERS, ":path", path);
     calls::set_header(calls::REQUEST_HEADERS, "sid", sid);
-    calls::set_header(calls::REQUEST_HEADERS, "x-ib-gateway-client", b"mcp-public-client");
-    calls::set_header(calls::REQUEST_HEADERS, "x-ib-gateway-user", b"0123456789abcdef");
     calls::CONTINUE
 }
 

@@ -43,7 +43,7 @@ fn the_smallest_configuration_gets_the_documented_defaults() {
     assert_eq!(policy.bodies, BodyMode::Redact);
     assert_eq!(policy.identity, IdentityAskedBy::Plugin);
     assert_eq!(policy.notes, NoteMode::Refused);
-    assert!(policy.names_callers);
+    assert!(!policy.names_callers, "upstreams would learn it where no route takes the headers off");
     let feed = RevocationFeed { maximum_stale_milliseconds: 60_000, wait_seconds: 25 };
     assert_eq!(policy.revocations, Some(feed));
     assert_eq!(policy.replay.cluster, "intelligencebank_again");
@@ -61,14 +61,14 @@ fn what_an_operator_chooses_is_what_the_policy_says() {
         "session_ids_in_bodies": "pass",
         "identity_asked_by": "route",
         "stream_notes": "all",
-        "caller_headers": "none",
+        "caller_headers": "set",
         "replay": {"cluster": "upstreams", "maximum_in_progress": 0},
     }));
     assert_eq!(policy.token_format, TokenFormat::Jwt);
     assert_eq!(policy.bodies, BodyMode::Pass);
     assert_eq!(policy.identity, IdentityAskedBy::Route);
     assert_eq!(policy.notes, NoteMode::All);
-    assert!(!policy.names_callers);
+    assert!(policy.names_callers);
     let feed = RevocationFeed { maximum_stale_milliseconds: 86_400_000, wait_seconds: 1 };
     assert_eq!(policy.revocations, Some(feed));
     assert_eq!(policy.replay.cluster, "upstreams");

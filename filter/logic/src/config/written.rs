@@ -59,7 +59,7 @@ pub(super) struct Configuration {
     #[serde(default)]
     pub(super) stream_notes: StreamNotes,
     /// Whether approved requests say whose they are, for Envoy's rate limits. Envoy's routes must take the
-    /// headers off.
+    /// headers off again, or the upstreams learn it.
     #[serde(default)]
     pub(super) caller_headers: CallerHeaders,
     /// Sending a request again with a newer session after the upstream has rejected the first one.
@@ -250,9 +250,10 @@ pub(super) enum StreamNotes {
 #[cfg_attr(test, derive(serde::Serialize, schemars::JsonSchema))]
 pub(super) enum CallerHeaders {
     /// They get `x-ib-gateway-client`, the client's id, and `x-ib-gateway-user`, a hash of the user.
-    #[default]
     Set,
-    /// They get neither, and Envoy cannot tell one caller from another.
+    /// They get neither: Envoy cannot tell one caller from another, and limits that ask for the headers
+    /// limit nobody.
+    #[default]
     None,
 }
 

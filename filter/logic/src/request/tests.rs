@@ -94,16 +94,18 @@ fn an_approved_request_says_whose_it_is_and_no_client_can_say_so_itself() {
         ])
     };
     let answer = active_with(json!({"client_id": "desk-app", "sub": "user-1"}));
-    let world = World::knowing("token", &answer);
-    for stream in [world.get("token"), world.open(forged(&token_named("token")), true)] {
+    let world = World::with(|policy| policy.names_callers = true);
+    let asked_about = world.open(forged(&token_named("token")), true);
+    world.answer(world.last_callout().id, &answer);
+    let hits = [world.get("token"), world.open(forged(&token_named("token")), true)];
+    for stream in [asked_about].into_iter().chain(hits) {
         assert_eq!(world.request_values(stream, "x-ib-gateway-client"), ["desk-app"]);
         let users = world.request_values(stream, "x-ib-gateway-user");
         let [user] = users.as_slice() else { panic!("{users:?}") };
         assert!(user.len() == 16 && !user.contains("another"), "{user}");
     }
-    let world = World::with(|policy| policy.names_callers = false);
+    let world = World::knowing("token", &answer);
     let stream = world.open(forged(&token_named("token")), true);
-    world.answer(world.last_callout().id, &answer);
     for name in ["x-ib-gateway-client", "x-ib-gateway-user"] {
         assert!(world.request_values(stream, name).is_empty(), "{name}");
     }
