@@ -5,6 +5,7 @@
 /// Eight bytes at a time: in a WebAssembly module the standard library's own way is a loop over bytes, and
 /// the token of each request is compared whole. Not in constant time, as the standard library's is not:
 /// tokens are compared only where their hashes under random keys are the same.
+#[inline]
 pub(crate) fn are_same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;

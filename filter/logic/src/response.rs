@@ -5,6 +5,7 @@
 
 use crate::{
     BodyFlow, Counter, Gateway, HeaderMap, HeadersFlow, Host, StreamId, TrailersFlow,
+    bytes::are_same,
     credentials::Credentials,
     held_answer,
     policy::BodyMode,
@@ -354,13 +355,13 @@ impl<'a> Head<'a> {
 
     #[inline]
     fn take(&mut self, name: &'a [u8], value: &'a [u8]) {
-        let place = match name {
-            b":status" => {
+        let place = match name.len() {
+            7 if are_same(name, b":status") => {
                 self.status = value;
                 return;
             }
-            b"content-type" => &mut self.content_type,
-            b"content-encoding" => &mut self.content_encoding,
+            12 if are_same(name, b"content-type") => &mut self.content_type,
+            16 if are_same(name, b"content-encoding") => &mut self.content_encoding,
             _ => return,
         };
         self.has_more |= place.replace(value).is_some();

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::{
     HeaderMap,
+    bytes::are_same,
     credentials::Credentials,
     head::Request,
     location::{Ambiguous, Base},
@@ -57,10 +58,10 @@ pub(crate) fn for_client(
 pub(crate) fn stays(name: &[u8], value: &[u8], credentials: &Credentials) -> bool {
     let is_edited = match name.len() {
         ..8 => false,
-        8 => name == LOCATION,
-        13 => name == CACHE_CONTROL && !is_harmless(value),
-        16 => name == CONTENT_LOCATION,
-        17.. => name == SURROGATE_CONTROL || name.ends_with(CDN_CACHE_CONTROL),
+        8 => are_same(name, LOCATION),
+        13 => are_same(name, CACHE_CONTROL) && !is_harmless(value),
+        16 => are_same(name, CONTENT_LOCATION),
+        17.. => are_same(name, SURROGATE_CONTROL) || name.ends_with(CDN_CACHE_CONTROL),
         _ => false,
     };
     let shortest = credentials.shortest_hidden();

@@ -1,7 +1,7 @@
 //! A glance at a chunk that tells, of nearly all chunks that hold no secret, that they hold none.
 //!
 //! It looks at each byte with vector instructions, for escapes that could spell a letter or a digit, and at
-//! as few pairs of bytes as every plain occurrence must have one of.
+//! as few rows of bytes as every plain occurrence must have one of.
 
 use super::{needles::Needles, spelling::is_mark, walk::holds_useful_escape};
 

@@ -13,6 +13,9 @@ pub(crate) const SHORTEST_NEEDLE: usize = 8;
 /// that two sessions' pairs fill few of them.
 const SHIFTS: usize = 1024;
 
+/// So many neighbouring bytes are looked up at a time.
+const ROW: usize = 4;
+
 /// What no body may show: made once a session generation, shared by its streams.
 pub(crate) struct Needles {
     /// In lower case, no two alike.
@@ -23,9 +26,9 @@ pub(crate) struct Needles {
     window: usize,
     /// How far the window can move on, by the pair of bytes at its end. No entries: no needles.
     shifts: Box<[u8]>,
-    /// The pairs of bytes of each needle's window. A part of the processor's nearest cache that is much
-    /// smaller than the table's.
-    pairs: PairSet,
+    /// The four neighbouring bytes at each place of each needle's window. A part of the processor's nearest
+    /// cache that is much smaller than the table's.
+    fours: FourSet,
     /// The bytes of the needles, in both cases.
     bytes: ByteSet,
     /// A needle holds a byte that escapes are made of.
@@ -56,13 +59,13 @@ impl Needles {
             needle.iter().take(1).for_each(|byte| beginnings.insert_both_cases(*byte));
         }
         let shifts = shifts(&needles, window);
-        let mut pairs = PairSet::default();
+        let mut fours = FourSet::default();
         for needle in &needles {
-            let windows = needle.array_windows::<2>().take(window.saturating_sub(1));
-            windows.for_each(|pair| pairs.insert(*pair));
+            let windows = needle.array_windows::<ROW>().take(window.saturating_sub(ROW - 1));
+            windows.for_each(|four| fours.insert(*four));
         }
         let have_marks = b"%\\/\"".iter().any(|mark| bytes.contains(*mark));
-        Self { needles, longest, window, shifts, pairs, bytes, have_marks, beginnings }
+        Self { needles, longest, window, shifts, fours, bytes, have_marks, beginnings }
     }
 
     /// Whether there is nothing to search for.
@@ -113,35 +116,27 @@ impl Needles {
 
     /// Whether one of the needles can stand in a text without any escape. `false` is sure.
     ///
-    /// Every plain occurrence has one of the pairs that are looked at. None of them hangs on the one
-    /// before, so the processor looks at several at once.
+    /// Every plain occurrence has one of the rows of four bytes that are looked at. None of the looks hangs on
+    /// the one before, so the processor takes several at once; and hardly any text has such a row by chance.
     pub(super) fn may_be_plainly_in(&self, text: &[u8]) -> bool {
-        let Some(stride) = self.window.checked_sub(1).filter(|stride| *stride > 0) else {
+        // A needle is longer than a row ([`SHORTEST_NEEDLE`]), so each row is within its piece of the text.
+        let Some(stride) = self.window.checked_sub(ROW - 1).filter(|stride| *stride > 0) else {
             return false;
         };
         let may_be_at = |(number, chunk): (usize, &[u8])| {
             count_step();
-            let is_in_needle = chunk.first_chunk().is_some_and(|pair| self.pairs.contains(*pair));
+            let is_in_needle = chunk.first_chunk().is_some_and(|row| self.fours.contains(*row));
             is_in_needle && self.may_be_plainly_around(text, number.saturating_mul(stride))
         };
         text.chunks(stride).enumerate().any(may_be_at)
     }
 
-    /// Whether a plain occurrence can have the pair at `pair`. It has one of the pairs beside it as well.
+    /// Whether a plain occurrence can have the row at `row`.
     #[inline(never)]
-    fn may_be_plainly_around(&self, text: &[u8], pair: usize) -> bool {
-        let has_pair_at = |at: usize| {
-            let found = text.get(at..).and_then(<[u8]>::first_chunk);
-            found.is_some_and(|pair| self.pairs.contains(*pair))
-        };
-        let has_neighbour =
-            pair.checked_sub(1).is_some_and(has_pair_at) || has_pair_at(pair.saturating_add(1));
-        if !has_neighbour {
-            return false;
-        }
-        // It begins there, or so far before that its window has the pair.
-        let from = pair.saturating_sub(self.window.saturating_sub(2));
-        self.find_plain_within(text, from, pair).is_some()
+    fn may_be_plainly_around(&self, text: &[u8], row: usize) -> bool {
+        // It begins there, or so far before that its window has the row.
+        let from = row.saturating_sub(self.window.saturating_sub(ROW));
+        self.find_plain_within(text, from, row).is_some()
     }
 
     /// Where the first plain occurrence begins that begins at `from` or after it.
@@ -228,22 +223,29 @@ fn place(pair: [u8; 2]) -> usize {
     usize::try_from(mixed).unwrap_or_default()
 }
 
-/// A set of pairs of bytes, which may hold more than was put in.
+/// A set of rows of bytes, the same for both cases of a letter, which may hold more than was put in.
 #[derive(Default)]
-struct PairSet([u64; SHIFTS / 64]);
+struct FourSet([u64; 32]);
 
-impl PairSet {
-    fn insert(&mut self, pair: [u8; 2]) {
-        let place = place(pair);
-        if let Some(word) = self.0.get_mut(place >> 6) {
-            *word |= 1_u64 << (place & 63);
+impl FourSet {
+    fn insert(&mut self, row: [u8; ROW]) {
+        let (word, bit) = Self::place(row);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
         }
     }
 
-    fn contains(&self, pair: [u8; 2]) -> bool {
-        let place = place(pair);
-        let word = self.0.get(place >> 6).copied().unwrap_or_default();
-        (word >> (place & 63)) & 1 == 1
+    fn contains(&self, row: [u8; ROW]) -> bool {
+        let (word, bit) = Self::place(row);
+        self.0.get(word).copied().unwrap_or_default() & bit != 0
+    }
+
+    /// The word of a row, and its bit there.
+    fn place(row: [u8; ROW]) -> (usize, u64) {
+        let folded = u32::from_le_bytes(row) | 0x2020_2020;
+        // The upper bits of the product hang on all bits of the row.
+        let mixed = folded.wrapping_mul(0x9E37_79B1);
+        (usize::try_from(mixed >> 27).unwrap_or_default(), 1_u64 << ((mixed >> 21) & 63))
     }
 }
 
