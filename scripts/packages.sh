@@ -1,11 +1,11 @@
-# Shared by the scripts that run programs of others, which source it after common.sh: packages are installed
+# Shared by the scripts that need packages of npm, PyPI or Debian, which source it after common.sh: they are installed
 # from lock files into the cache, once for each version of them.
 # shellcheck shell=bash
 
 # need_node: refuses where there is no Node.js, and says how to get it.
 need_node() {
     if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-        refuse "Node.js is not installed (no node and npm on the PATH); some of the programs are JavaScript." \
+        refuse "Node.js is not installed (no node and npm on the PATH); these tests need it." \
             "Install version 20 or later, for instance: sudo apt-get install nodejs npm"
     fi
 }

@@ -12,7 +12,7 @@ use crate::{
     stage::Stage,
     traffic::request,
     upstream::Tally,
-    variants::{Asks, Outcome, Variant},
+    variants::{Asks, Outcome, SERVICE, Variant},
 };
 
 /// How long after a load the last counts may come: the plugin tells Envoy four times a second.
@@ -35,7 +35,7 @@ impl Before {
         // The load generator leaves requests under way: their count comes a moment after its end.
         std::thread::sleep(Duration::from_millis(300));
         take_tally(stage)?;
-        Ok(Self { callouts: callouts(envoy)?, counted: counted(variant, envoy)? })
+        Ok(Self { callouts: callouts(variant, envoy)?, counted: counted(variant, envoy)? })
     }
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn all(
     statuses(variant, report)?;
     std::thread::sleep(Duration::from_millis(100));
     upstream(variant, report, &take_tally(stage)?, u64::from(connections))?;
-    asked(variant, report, callouts(envoy)?.saturating_sub(before.callouts))?;
+    asked(variant, report, callouts(variant, envoy)?.saturating_sub(before.callouts))?;
     let Some(counter) = variant.counter else { return Ok(()) };
     let mut last = 0;
     let is_enough = poll(SETTLING, || {
@@ -146,7 +146,7 @@ fn upstream(variant: &Variant, report: &Report, tally: &Tally, connections: u64)
 fn asked(variant: &Variant, report: &Report, callouts: u64) -> Result<()> {
     let is_right = match variant.asks {
         Asks::Never => callouts <= MOST_CALLOUTS.min(report.requests / 10),
-        Asks::Always => is_nearly(callouts, report.requests),
+        Asks::Always(_) => is_nearly(callouts, report.requests),
     };
     if is_right {
         return Ok(());
@@ -158,8 +158,13 @@ fn is_nearly(count: u64, of: u64) -> bool {
     count.saturating_mul(NEARLY_ALL.1) >= of.saturating_mul(NEARLY_ALL.0)
 }
 
-fn callouts(envoy: &Envoy<'_>) -> Result<u64> {
-    let clusters = ["authorization", "adapter", "token_service"];
+/// Requests to the cluster that the variant asks, or to all that it should not.
+fn callouts(variant: &Variant, envoy: &Envoy<'_>) -> Result<u64> {
+    let all = ["authorization", "adapter", SERVICE];
+    let clusters = match &variant.asks {
+        Asks::Always(cluster) => std::slice::from_ref(cluster),
+        Asks::Never => all.as_slice(),
+    };
     clusters.iter().try_fold(0, |sum, cluster| {
         let count = envoy.statistic(&format!("{cluster}.upstream_rq_total"))?;
         Ok(sum + count.unwrap_or_default())

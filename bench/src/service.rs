@@ -201,6 +201,8 @@ fn settings_of(folder: &Path, store: &Path, addresses: &Addresses, cache_megabyt
         "token_tags": { "keys": [{ "id": TAG_KEY_ID, "file": folder.join(TAG_KEY) }] },
         "gateway": { "credentials": [{ "file": folder.join(CREDENTIAL) }] },
         "tokens": { "access_token_seconds": 86_400 },
+        // The adapter does not look whether a connection that it kept is still there.
+        "server": { "idle_timeout_seconds": 600 },
         "development": { "allow_private_addresses": true },
         // What is measured is the service, not its limits.
         "limits": { "token": { "address": UNLIMITED, "client": UNLIMITED } },

@@ -144,7 +144,7 @@ impl Metrics {
 
     /// An event was written to the revocation feed.
     pub(crate) fn revocation(&self, revoked: &Revoked) {
-        self.count(REVOCATIONS, &[("what", labels::of(revoked))], 1);
+        self.count(REVOCATIONS, &[("what", labels::revoked(revoked))], 1);
     }
 
     /// A poll of the revocation feed begins (1) or ends (-1) to wait.

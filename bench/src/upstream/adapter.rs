@@ -21,22 +21,24 @@ const MOST_HEADERS: usize = 32;
 /// The longest answer, in bytes.
 const LONGEST_ANSWER: usize = 64 << 10;
 
-/// Who is asked, and with which credential.
-pub(super) struct Service {
+/// Whom to ask what a token stands for.
+pub(super) struct Introspector {
+    /// The service's internal port.
     pub(super) address: SocketAddr,
+    /// The gateway's credential there.
     pub(super) credential: String,
 }
 
 /// What stands between one connection and the service.
 pub(super) struct Adapter<'a> {
-    service: &'a Service,
+    service: &'a Introspector,
     stream: Option<TcpStream>,
     answer: Vec<u8>,
 }
 
 impl<'a> Adapter<'a> {
     /// Connects when it is first asked.
-    pub(super) fn of(service: &'a Service) -> Self {
+    pub(super) fn of(service: &'a Introspector) -> Self {
         Self { service, stream: None, answer: Vec::new() }
     }
 
@@ -66,8 +68,8 @@ impl<'a> Adapter<'a> {
         let known = Introspection::from_json(body).map_err(because("the service's answer"))?;
         // A connection is used again only behind an answer that was read to its end.
         self.stream = Some(stream);
-        let Introspection::Active(token) = known else { return Ok(None) };
-        let sid = token.upstreams.first().and_then(|upstream| upstream.headers.get("sid"));
+        let Introspection::Active(active) = known else { return Ok(None) };
+        let sid = active.upstreams.first().and_then(|upstream| upstream.headers.get("sid"));
         Ok(sid.map(|sid| sid.expose().to_owned()))
     }
 }

@@ -1,8 +1,11 @@
-//! What `ext_authz` and Lua are told: 200 with the session id for a good token, 401 for any other.
+//! What the endpoints for authorization say: 200 with the session id for a good token, 401 for any other.
 
-/// The token of an authorization.
+/// The token of an authorization, if it is written as one.
 pub(super) fn token(authorization: Option<&str>) -> Option<&str> {
-    authorization.and_then(|value| value.strip_prefix("Bearer "))
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    authorization
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .filter(|token| token.bytes().all(is_part))
 }
 
 /// Writes the answer about a token, by its session id if it is good.

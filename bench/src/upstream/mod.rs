@@ -8,7 +8,9 @@ mod answers;
 mod authorization;
 mod tally;
 
-use std::{cell::RefCell, collections::HashMap, net::SocketAddr, path::PathBuf, rc::Rc};
+use std::{
+    cell::RefCell, collections::HashMap, io::Write as _, net::SocketAddr, path::PathBuf, rc::Rc,
+};
 
 use serde_json::json;
 use tokio::{
@@ -17,7 +19,7 @@ use tokio::{
     runtime::Builder,
 };
 
-use self::adapter::{Adapter, Service};
+use self::adapter::{Adapter, Introspector};
 use self::answers::Answers;
 use self::tally::Seen;
 pub(crate) use self::tally::{Class, Tally};
@@ -53,7 +55,7 @@ pub(crate) struct UpstreamOptions {
     pub(crate) tokens: PathBuf,
 }
 
-/// Which of them a connection speaks with.
+/// Which of the four endpoints a connection speaks with.
 #[derive(Clone, Copy)]
 enum Role {
     Upstream,
@@ -66,7 +68,7 @@ struct Server {
     answers: Answers,
     tally: RefCell<Tally>,
     sessions: HashMap<String, String>,
-    service: Option<Service>,
+    service: Option<Introspector>,
 }
 
 /// Serves until the process is ended.
@@ -79,7 +81,7 @@ pub(crate) fn serve(options: &UpstreamOptions) -> Result<()> {
     let service = match (options.service, &options.credential) {
         (Some(address), Some(file)) => {
             let credential = std::fs::read_to_string(file).map_err(BenchError::file(file))?;
-            Some(Service { address, credential })
+            Some(Introspector { address, credential })
         }
         _ => None,
     };
@@ -132,8 +134,13 @@ async fn connection(mut stream: TcpStream, role: Role, server: Rc<Server>) {
             Step::Asked { bytes, token } => {
                 let Some(adapter) = &mut adapter else { return };
                 // Without an answer of the service there is none about the token: Envoy refuses then.
-                let Ok(sid) = adapter.session_of(&token).await else { return };
-                authorization::write(sid.as_deref(), &mut answer);
+                match adapter.session_of(&token).await {
+                    Ok(sid) => authorization::write(sid.as_deref(), &mut answer),
+                    Err(cause) => {
+                        let _unheard = writeln!(std::io::stderr(), "the adapter: {cause}");
+                        return;
+                    }
+                }
                 bytes
             }
             Step::More if buffer.len() < LONGEST_HEAD => match stream.read_buf(&mut buffer).await {

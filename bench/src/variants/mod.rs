@@ -11,6 +11,9 @@ use crate::{error::Result, stage::Stage, traffic::Body, upstream::Class};
 /// The name of the run that the others are compared with.
 pub(crate) const PLAIN: &str = "plain";
 
+/// Envoy's name for the cluster of the service's internal port.
+pub(crate) const SERVICE: &str = "token_service";
+
 /// One thing that is measured.
 pub(crate) struct Variant {
     /// Its name, as on the command line.
@@ -29,7 +32,7 @@ pub(crate) struct Variant {
     pub(crate) counter: Option<&'static str>,
     /// How often somebody else is asked.
     pub(crate) asks: Asks,
-    /// Whether it asks the real service.
+    /// Whether the real service must run.
     pub(crate) needs_service: bool,
     /// The connection manager.
     pub(crate) manager: Chain,
@@ -80,8 +83,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Asks {
     /// Not at all, or once a token.
     Never,
-    /// On each request.
-    Always,
+    /// On each request, and this cluster of Envoy's.
+    Always(&'static str),
 }
 
 /// Every variant, in the table's order.

@@ -1,8 +1,8 @@
-//! The plugin: on hits as it is shipped and with each feature on or off, on misses and on refusals.
+//! The plugin: on hits by default and with each feature on or off, on misses and on refusals.
 
 use serde_json::{Value, json};
 
-use super::{Asks, Chain, Group, Load, Outcome, Variant};
+use super::{Asks, Chain, Group, Load, Outcome, SERVICE, Variant};
 use crate::{
     bootstrap::{Route, manager},
     error::Result,
@@ -68,7 +68,7 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant {
             load: Load::Fresh,
             counter: MISS,
-            asks: Asks::Always,
+            asks: Asks::Always(SERVICE),
             ..hit("miss", "miss: one introspection for each request", default_chain)
         },
         refusal("forged", "refusal: a wrong tag", Load::Forged, FOREIGN),
@@ -115,8 +115,8 @@ fn rules_chain(stage: &Stage) -> Result<Value> {
     chain(stage, &json!({ "rules": rules }), false)
 }
 
-/// The plugin as in production, but for what production needs besides, which is off by default and a
-/// variant of its own here; and `patch` over it.
+/// The plugin with the configuration of `envoy.yaml` and `patch` over it. `caller_headers` stays at its
+/// default unless `patch` sets it: `hit-named` measures it.
 fn chain(stage: &Stage, patch: &Value, has_gate: bool) -> Result<Value> {
     let mut configuration = patch.clone();
     if let Value::Object(fields) = &mut configuration {

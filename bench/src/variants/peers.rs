@@ -1,6 +1,6 @@
 //! Plain Envoy, and what a platform team would use instead of the plugin.
 
-use super::{Asks, Chain, Group, Load, Outcome, PLAIN, Variant};
+use super::{Asks, Chain, Group, Load, Outcome, PLAIN, SERVICE, Variant};
 use crate::{
     bootstrap::{Route, ext_authz, header_mutation, jwt_authn, lua, manager, wasm},
     traffic::Body,
@@ -37,9 +37,13 @@ pub(super) fn variants() -> Vec<Variant> {
             manager,
         )
     };
-    let asking = |name, title, manager: Chain| Variant {
-        asks: Asks::Always,
+    let asking = |name, title, cluster, manager: Chain| Variant {
+        asks: Asks::Always(cluster),
         ..peer(name, title, REWRITTEN, manager)
+    };
+    let asking_the_service = |name, title, cluster, manager: Chain| Variant {
+        needs_service: true,
+        ..asking(name, title, cluster, manager)
     };
     let with_sid = Class { sid: true, authorization: false, ..Class::UNTOUCHED };
     vec![
@@ -71,24 +75,25 @@ pub(super) fn variants() -> Vec<Variant> {
                 Ok(manager(vec![stage.production.other_code(&code, stage.table())?], &lock))
             },
         ),
-        Variant {
-            needs_service: true,
-            ..asking(
-                "ext-authz",
-                "ext_authz (HTTP) asks the service on each request; the route rewrites",
-                |_| Ok(manager(vec![ext_authz("adapter")], &Route::Rewriting)),
-            )
-        },
-        Variant {
-            needs_service: true,
-            ..asking("lua-callout", "Lua asks the service on each request, and rewrites", |_| {
-                Ok(manager(vec![lua(include_str!("../../lua/callout.lua"))], &Route::Open))
-            })
-        },
-        asking("ext-authz-stub", "ext_authz asks a stub that only looks the token up", |_| {
-            Ok(manager(vec![ext_authz("authorization")], &Route::Rewriting))
-        }),
-        asking("lua-callout-stub", "Lua asks the stub", |_| {
+        asking_the_service(
+            "ext-authz",
+            "ext_authz (HTTP) asks the service on each request; the route rewrites",
+            "adapter",
+            |_| Ok(manager(vec![ext_authz("adapter")], &Route::Rewriting)),
+        ),
+        asking_the_service(
+            "lua-callout",
+            "Lua asks the service on each request, and rewrites",
+            SERVICE,
+            |_| Ok(manager(vec![lua(include_str!("../../lua/callout.lua"))], &Route::Open)),
+        ),
+        asking(
+            "ext-authz-stub",
+            "ext_authz asks a stub that only looks the token up",
+            "authorization",
+            |_| Ok(manager(vec![ext_authz("authorization")], &Route::Rewriting)),
+        ),
+        asking("lua-callout-stub", "Lua asks the stub", "authorization", |_| {
             Ok(manager(vec![lua(include_str!("../../lua/callout-stub.lua"))], &Route::Open))
         }),
         peer("lua-cached", "Lua: a table of its own, and the rewrite", REWRITTEN, |_| {

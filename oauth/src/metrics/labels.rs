@@ -140,7 +140,7 @@ impl AtTheUpstream {
 }
 
 /// What an event of the revocation feed ended.
-pub(super) fn of(revoked: &Revoked) -> &'static str {
+pub(super) fn revoked(revoked: &Revoked) -> &'static str {
     match revoked {
         Revoked::Session(_) => "session",
         Revoked::TokenSha256(_) => "access_token",
