@@ -15,7 +15,7 @@ use super::{
     file::{self, File},
     secrets,
 };
-use crate::live::Live;
+use crate::{hosts::HostPattern, live::Live};
 
 mod audit;
 mod client_sources;
@@ -244,6 +244,17 @@ fn resources(
         }
     }
     Resources { default, additional, issuer: issuer.clone() }
+}
+
+fn hosts(field: &str, patterns: &[String], found: &mut Problems) -> Vec<HostPattern> {
+    let mut good = Vec::new();
+    for (position, pattern) in patterns.iter().enumerate() {
+        match HostPattern::parse(pattern) {
+            Ok(pattern) => good.push(pattern),
+            Err(reason) => found.add(format!("{field}[{position}]"), reason),
+        }
+    }
+    good
 }
 
 fn tokens(file: &file::Tokens, found: &mut Problems) -> TokenSettings {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    DAY, Problems, clients::check_scopes, intelligencebank::hosts,
-    machine_credentials::check_others, secrets,
+    DAY, Problems, clients::check_scopes, hosts, machine_credentials::check_others, secrets,
 };
 use crate::{
     hosts::HostList,

@@ -1,8 +1,8 @@
 //! Checking where IntelligenceBank is, and how it is asked.
 
-use super::{Problems, file};
+use super::{Problems, file, hosts};
 use crate::{
-    hosts::{HostList, HostPattern, is_host},
+    hosts::{HostList, is_host},
     settings::{IntelligenceBankSettings, UpstreamBounds},
 };
 
@@ -96,15 +96,4 @@ pub(super) fn check(
         allow_private_addresses: development.allow_private_addresses,
         resolve: development.resolve,
     }
-}
-
-pub(super) fn hosts(field: &str, patterns: &[String], found: &mut Problems) -> Vec<HostPattern> {
-    let mut good = Vec::new();
-    for (position, pattern) in patterns.iter().enumerate() {
-        match HostPattern::parse(pattern) {
-            Ok(pattern) => good.push(pattern),
-            Err(reason) => found.add(format!("{field}[{position}]"), reason),
-        }
-    }
-    good
 }
