@@ -65,6 +65,29 @@ fn the_plain_session_id_is_masked_in_any_case() {
     }
 }
 
+/// Whatever its bytes are and wherever it stands: the glance looks at some places of a body alone.
+#[test]
+fn every_id_is_seen_at_every_place_of_a_plain_body() {
+    let mut number = 1_u64;
+    for _ in 0..32 {
+        let id: String = (0..32)
+            .map(|_| {
+                number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                char::from(b"0123456789abcdef"[usize::try_from(number >> 60).unwrap()])
+            })
+            .collect();
+        let needles = needles(&[id.as_bytes()]);
+        for before in 0..70 {
+            for spelled in [id.clone(), id.to_uppercase()] {
+                let body = format!("{}{spelled}{}", ".".repeat(before), ".".repeat(70 - before));
+                let masked = shown(&needles, &[body.as_bytes()]);
+                let expected = body.replace(&spelled, &"*".repeat(32));
+                assert_eq!(String::from_utf8(masked).unwrap(), expected, "{id} at {before}");
+            }
+        }
+    }
+}
+
 #[test]
 fn an_id_whose_comma_is_percent_encoded_is_masked() {
     for comma in ["%2c", "%2C", "%252c", "%252C", "%25252c"] {
