@@ -13,6 +13,7 @@ use ib_end_to_end::{
     Deployment, LOOPBACK_REDIRECT, PUBLIC_CLIENT, Snippet, assert_refusal, envoys_at_hand,
     minor_version, production_bootstrap, production_folder, validate_with,
 };
+use ib_stack::StackOptions;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -37,15 +38,14 @@ fn every_supported_envoy_takes_the_snippet() {
 #[test]
 fn a_user_whom_the_service_refuses_is_limited_another_is_not_and_without_the_service_nobody_is() {
     let limiter = Limiter::start(3);
-    let mut options = Snippet::read(SNIPPET).options();
-    // The snippet has added its cluster as the last one.
-    let last = production_bootstrap()["static_resources"]["clusters"].as_array().unwrap().len();
-    options.envoy_patch.push(json!({
-        "op": "replace",
-        "path": format!("/static_resources/clusters/{last}/load_assignment/endpoints/0/lb_endpoints/0\
-                         /endpoint/address/socket_address/port_value"),
-        "value": limiter.address.port(),
-    }));
+    // Every question is to be answered here, however slow the machine is.
+    let mut options = limited_by(limiter.address);
+    for path in [
+        "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/7/typed_config/timeout",
+        &format!("{}/connect_timeout", cluster_of_the_service()),
+    ] {
+        options.envoy_patch.push(json!({ "op": "replace", "path": path, "value": "30s" }));
+    }
     let Some(gateway) = Deployment::own(options) else { return };
     let [ada, grace] =
         ["ada", "grace"].map(|user| gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT).log_in(user));
@@ -79,6 +79,37 @@ fn a_user_whom_the_service_refuses_is_limited_another_is_not_and_without_the_ser
         let name = format!("cluster.intelligencebank.ratelimit.{what}");
         assert_eq!(gateway.envoy_stats(&name), [(name.clone(), times)]);
     }
+}
+
+#[test]
+fn a_service_that_takes_questions_and_never_answers_fails_no_request() {
+    // The kernel takes the connection; nobody reads.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let Some(gateway) = Deployment::own(limited_by(silent.local_addr().unwrap())) else { return };
+    let ada = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT).log_in("ada");
+    gateway
+        .send(&gateway.proxied("GET", "/api/3.0.0/c/resource").bearer(&ada.access_token))
+        .with_status(200);
+    let name = "cluster.intelligencebank.ratelimit.failure_mode_allowed";
+    assert_eq!(gateway.envoy_stats(name), [(name.to_owned(), 1)]);
+}
+
+/// The snippet as it is shipped, with this service.
+fn limited_by(service: SocketAddr) -> StackOptions {
+    let mut options = Snippet::read(SNIPPET).options();
+    options.envoy_patch.push(json!({
+        "op": "replace",
+        "path": format!("{}/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value",
+                        cluster_of_the_service()),
+        "value": service.port(),
+    }));
+    options
+}
+
+/// Where the snippet adds the service's cluster to the bootstrap: at the end.
+fn cluster_of_the_service() -> String {
+    let clusters = &production_bootstrap()["static_resources"]["clusters"];
+    format!("/static_resources/clusters/{}", clusters.as_array().unwrap().len())
 }
 
 /// A rate-limit service that allows each question so many times.
