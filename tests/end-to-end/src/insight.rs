@@ -58,6 +58,17 @@ impl Deployment {
         }
     }
 
+    /// Waits until every VM hears the revocation feed. A feed's first answer empties the cache, so a test
+    /// that counts questions, or needs a token to be known, begins after it.
+    ///
+    /// # Panics
+    ///
+    /// When one of them does not in time.
+    #[track_caller]
+    pub fn await_feeds(&self) {
+        self.await_filter_count("current_revocation_feeds", FEEDS);
+    }
+
     /// Sets how much Envoy writes about the plugin: `trace` is every call in and out of its VM.
     ///
     /// # Panics

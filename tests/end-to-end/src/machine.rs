@@ -12,7 +12,6 @@ use ib_stack::StackOptions;
 use crate::connection::Connection;
 use crate::deployment::Deployment;
 use crate::http::{Request, Response};
-use crate::insight::FEEDS;
 use crate::login::{PUBLIC_CLIENT, TEST_CLIENT};
 use crate::random::unique_hex;
 use crate::simulator::LoggedRequest;
@@ -108,7 +107,7 @@ impl Machines {
             ..loud
         })?;
         // Until it hears of revocations the gateway asks anew, which would hide what it hears later.
-        gateway.await_filter_count("current_revocation_feeds", FEEDS);
+        gateway.await_feeds();
         Some(Self { gateway, client_secret, operator_credential, keys, _secrets: folder })
     }
 

@@ -4,13 +4,14 @@
 use std::thread;
 
 use ib_end_to_end::{
-    Deployment, FEEDS, LoggedRequest, StackOptions, WORKERS, assert_error_body, forged_token,
-    unique, unique_hex,
+    Deployment, LoggedRequest, StackOptions, WORKERS, assert_error_body, forged_token, unique,
+    unique_hex,
 };
 
 #[test]
 fn fifty_clients_with_fresh_tokens_are_served_at_once_and_then_from_the_cache() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
+    gateway.await_feeds();
     let tokens: Vec<String> = (0..50).map(|_| gateway.log_in().access_token).collect();
     let introspections = || gateway.introspections();
 
@@ -30,6 +31,7 @@ fn fifty_clients_with_fresh_tokens_are_served_at_once_and_then_from_the_cache() 
 #[test]
 fn a_refused_token_and_a_refused_host_are_not_asked_about_again_and_again() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
+    gateway.await_feeds();
     let introspections = || gateway.introspections();
     let before = introspections();
     let token = gateway.unknown_token();
@@ -55,7 +57,7 @@ fn a_refused_token_and_a_refused_host_are_not_asked_about_again_and_again() {
 fn defect_8_a_token_that_the_service_cannot_have_issued_costs_no_introspection() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     // From the feed's first answer on the filter knows the keys of the tags.
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let introspections = || gateway.introspections();
     let before = introspections();
     let longer = format!("{}0", gateway.unknown_token());

@@ -16,8 +16,8 @@
 use std::fs;
 
 use ib_end_to_end::{
-    Challenge, Deployment, FEEDS, PATIENCE, Part, Recorder, StackOptions, assert_error_body,
-    eventually, forged_token, production_bootstrap, production_folder, unique, validate,
+    Challenge, Deployment, PATIENCE, Part, Recorder, StackOptions, assert_error_body, eventually,
+    forged_token, production_bootstrap, production_folder, unique, validate,
 };
 use serde_json::{Value, json};
 
@@ -105,7 +105,7 @@ fn a_token_cannot_add_parameters_to_the_question_about_it() {
     };
     let Some(gateway) = Deployment::own(options) else { return };
     recorder.forward_to(gateway.reach().service_internal);
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let request = gateway.proxied("GET", REST).bearer("a+b.c/d~.e-_==");
     assert_error_body(&gateway.send(&request), 401, "invalid_token");
     let asked = recorder.requests_with("/introspect");

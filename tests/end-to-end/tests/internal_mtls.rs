@@ -8,8 +8,8 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use ib_end_to_end::{
-    Deployment, FEEDS, PATIENCE, PLATFORM_HOST, Snippet, StackOptions, assert_error_body,
-    envoy_folder, forged_token, unique_hex,
+    Deployment, PATIENCE, PLATFORM_HOST, Snippet, StackOptions, assert_error_body, envoy_folder,
+    forged_token, unique_hex,
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::{Value, json};
@@ -118,7 +118,7 @@ fn move_files(value: &mut Value, folder: &Path) {
 fn the_gateway_works_over_tls_with_its_certificate() {
     let files = Files::write();
     let Some(gateway) = Deployment::own(files.options()) else { return };
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let grant = gateway.log_in();
     let request = gateway.proxied("GET", "/api/3.0.0/mtls/user?echo").bearer(&grant.access_token);
     gateway.send(&request).with_status(200);

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ib_end_to_end::{
-    Deadline, Deployment, Es256Key, FEEDS, Grant, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part,
+    Deadline, Deployment, Es256Key, Grant, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part,
     Request, Snippet, StackOptions, assert_error_body, assert_refusal, eventually, unique,
 };
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ fn in_store() -> Value {
 #[test]
 fn a_jwt_of_the_service_opens_its_session_and_is_refused_within_two_seconds_when_it_is_revoked() {
     let Some(gateway) = Deployment::own(options(&in_store())) else { return };
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let (grant, other) = (client.log_in("ada"), client.log_in("grace"));
     assert_eq!(header(&grant.access_token)["typ"], "at+jwt");
@@ -138,7 +138,7 @@ fn a_gateway_for_jwts_serves_opaque_tokens_from_before_and_refuses_invented_ones
     let mut options = options(&in_store());
     options.service_settings["tokens"]["access_token_format"] = json!("opaque");
     let Some(gateway) = Deployment::own(options) else { return };
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let opaque = client.log_in("ada");
     let served = |token: &str| gateway.send(&gateway.proxied("GET", REST).bearer(token)).status;

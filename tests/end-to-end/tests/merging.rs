@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ib_end_to_end::{
-    Deployment, FEEDS, Grant, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part, Request,
-    StackOptions, WORKERS, assert_error_body, eventually, forged_token, unique,
+    Deployment, Grant, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part, Request, StackOptions,
+    WORKERS, assert_error_body, eventually, forged_token, unique,
 };
 
 /// Outside `/api/` the simulator answers without a session.
@@ -19,6 +19,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn a_thousand_requests_at_once_with_one_fresh_token_are_one_question_a_worker() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    gateway.await_feeds();
     let token = gateway.log_in().access_token;
     let before = gateway.introspections();
     let requests = vec![gateway.proxied("GET", REST).bearer(&token); 1_000];
@@ -47,6 +48,7 @@ fn a_thousand_requests_at_once_with_one_fresh_token_are_one_question_a_worker() 
 fn whoever_asked_first_may_leave_and_the_others_are_served_all_the_same() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    gateway.await_feeds();
     for round in 0..3 {
         let token = gateway.log_in().access_token;
         let before = gateway.introspections();
@@ -76,6 +78,7 @@ fn whoever_asked_first_may_leave_and_the_others_are_served_all_the_same() {
 fn ten_thousand_requests_over_a_hundred_tokens_are_at_most_two_hundred_questions() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    gateway.await_feeds();
     gateway.set_plugin_log("info");
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let mut tokens = Vec::new();
@@ -108,9 +111,9 @@ fn ten_thousand_requests_over_a_hundred_tokens_are_at_most_two_hundred_questions
 fn a_hundred_thousand_forged_tokens_are_refused_without_a_single_question() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    gateway.set_plugin_log("info");
     // From the feed's first answer on the filter knows the keys of the tags.
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
+    gateway.set_plugin_log("info");
     let good = gateway.log_in().access_token;
     gateway.send(&gateway.proxied("GET", REST).bearer(&good)).with_status(200);
     let before = gateway.introspections();
@@ -134,6 +137,7 @@ fn past_the_bound_of_waiting_streams_the_next_is_told_to_come_again_and_no_other
     };
     let Some(gateway) = Deployment::own(options) else { return };
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    gateway.await_feeds();
     let known = gateway.log_in().access_token;
     for connection in &mut gateway.connection_to_each_worker() {
         let request = gateway.proxied("GET", REST).bearer(&known);
@@ -171,6 +175,7 @@ fn a_busy_token_is_asked_about_again_when_its_time_in_the_cache_is_over() {
         ..StackOptions::default()
     };
     let Some(gateway) = Deployment::own(options) else { return };
+    gateway.await_feeds();
     let token = gateway.log_in().access_token;
     let mut connections = gateway.connection_to_each_worker();
     let request = gateway.proxied("GET", &format!("/{}?echo", unique("busy"))).bearer(&token);

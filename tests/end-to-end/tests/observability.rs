@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use ib_end_to_end::{
-    Deployment, FEEDS, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part, Recorder, Request, Sample,
+    Deployment, LOOPBACK_REDIRECT, PATIENCE, PUBLIC_CLIENT, Part, Recorder, Request, Sample,
     StackOptions, eventually, forged_token, parse_prometheus, sum_of, unique, unique_hex,
 };
 use serde_json::{Value, json};
@@ -179,7 +179,7 @@ fn the_trace_of_a_request_reaches_the_service_with_its_question_and_the_upstream
     let options = StackOptions { envoy_patch: recorder.envoy_patch(), ..StackOptions::default() };
     let Some(gateway) = Deployment::own(options) else { return };
     recorder.forward_to(gateway.reach().service_internal);
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let grant = gateway.log_in();
     let trace = format!("00-{}-{}-01", unique_hex(16), unique_hex(8));
     let state = format!("vendor={}", unique_hex(8));
@@ -219,7 +219,7 @@ fn the_trace_of_a_request_reaches_the_service_with_its_question_and_the_upstream
 fn cause_everything(gateway: &Deployment) {
     let simulator = gateway.simulator();
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let grant = client.log_in("ada");
     let token = grant.access_token.as_str();
     let get = |rest: &str| gateway.proxied("GET", rest).bearer(token);

@@ -21,7 +21,7 @@ fn defect_12_row_19_a_revoked_access_token_is_refused_by_every_worker_within_two
  {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
     // The feed's first answer makes a worker forget what it has learnt before.
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let mut workers = gateway.connection_to_each_worker();
     let other = client.log_in("grace");
@@ -65,7 +65,7 @@ fn row_13_rfc_7009_2_1_whoever_revokes_a_refresh_token_ends_every_token_of_its_g
 #[test]
 fn row_25_whoever_logs_out_is_refused_by_every_worker_within_two_seconds() {
     let Some(gateway) = Deployment::own(StackOptions::default()) else { return };
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let mut workers = gateway.connection_to_each_worker();
     let first = client.log_in("ada");
@@ -116,7 +116,7 @@ fn row_19_while_the_service_is_gone_warm_tokens_are_served_for_the_stale_time_an
         ..StackOptions::default()
     };
     let Some(gateway) = Deployment::own(options) else { return };
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let token = gateway.log_in().access_token;
     let mut workers = gateway.connection_to_each_worker();
     assert_served(&gateway, &mut workers, &[&token]);
@@ -157,7 +157,7 @@ fn row_19_while_the_service_is_gone_warm_tokens_are_served_for_the_stale_time_an
         });
     }
     assert!(clock.remaining().is_ok(), "recovered after {:?}", clock.elapsed());
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn an_answer_that_a_revocation_has_overtaken_is_thrown_away_and_asked_for_again(
     let options = StackOptions { envoy_patch: recorder.envoy_patch(), ..StackOptions::default() };
     let Some(gateway) = Deployment::own(options) else { return };
     recorder.forward_to(gateway.reach().service_internal);
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
     let client = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT);
     let grant = client.log_in("ada");
 

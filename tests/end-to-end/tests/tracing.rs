@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::{Router, body::Bytes, routing::post};
 use ib_end_to_end::{
-    Deployment, FEEDS, LOOPBACK_REDIRECT, LoggedRequest, PATIENCE, PUBLIC_CLIENT, Part, Recorder,
-    Snippet, StackOptions, envoy_program, envoys_at_hand, eventually, forged_token, free_port,
+    Deployment, LOOPBACK_REDIRECT, LoggedRequest, PATIENCE, PUBLIC_CLIENT, Part, Recorder, Snippet,
+    StackOptions, envoy_program, envoys_at_hand, eventually, forged_token, free_port,
     minor_version, production_bootstrap, production_folder, unique, unique_hex, validate_with,
 };
 use opentelemetry_proto::tonic::{
@@ -137,7 +137,7 @@ fn one_trace_and_one_request_id_lead_through_every_part_also_where_the_client_be
     options.envoy_patch.extend(recorder.envoy_patch());
     let Some(gateway) = Deployment::own(options) else { return };
     recorder.forward_to(gateway.reach().service_internal);
-    gateway.await_filter_count("current_revocation_feeds", FEEDS);
+    gateway.await_feeds();
 
     let mut secrets = vec![];
     for client_began in [true, false] {
