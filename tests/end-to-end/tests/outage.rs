@@ -249,10 +249,12 @@ fn idle_timeouts(pointer: &str, value: &Value, found: &mut Vec<String>) {
 }
 
 fn warm(gateway: &Deployment) -> Grant {
+    gateway.await_feeds();
     let grant = gateway.client(PUBLIC_CLIENT, LOOPBACK_REDIRECT).log_in("ada");
-    // Each worker of Envoy has a cache of its own: enough connections meet them all.
-    for _ in 0..40 {
-        call(gateway, &grant.access_token).with_status(200);
+    // Each worker has a cache of its own.
+    for connection in &mut gateway.connection_to_each_worker() {
+        let request = gateway.proxied("GET", REST).bearer(&grant.access_token);
+        connection.exchange(&request, &gateway.host()).unwrap().with_status(200);
     }
     grant
 }
